@@ -1,0 +1,1 @@
+drop function event_chain(bytea, integer, uuid, timestamptz, text[], text[]);

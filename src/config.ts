@@ -1,0 +1,187 @@
+import { ConfigError } from "./config/config-error.ts";
+import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
+import { Secret } from "./config/secret.ts";
+import { readSignature, type SignatureConfig } from "./config/signature.ts";
+import { readTwilio, type TwilioConfig } from "./config/twilio.ts";
+import { lintTemplates } from "./domain/message-linter.ts";
+
+export interface TlsPaths {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string;
+  readonly callersFile: string;
+}
+
+export interface Config {
+  /** Everything on one machine, with doubles for Twilio and generated keys. */
+  readonly sandbox: boolean;
+  readonly production: boolean;
+  readonly grpc: {
+    readonly listen: Address;
+    readonly reflection: boolean;
+    readonly tls: TlsPaths | undefined;
+  };
+  readonly http: Address;
+  readonly ops: Address;
+  readonly database: {
+    /** Undefined: embedded PostgreSQL under dataDir. */
+    readonly url: Secret | undefined;
+    readonly migrationUrl: Secret | undefined;
+    readonly migrate: "auto" | "check";
+    readonly connections: number;
+  };
+  readonly dataDir: string;
+  /** Where Twilio reaches the HTTP listener; without it there are no receipts. */
+  readonly publicUrl: string | undefined;
+  readonly twilio: TwilioConfig;
+  readonly signature: SignatureConfig;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly drainMs: number;
+}
+
+/** Variables that hold secrets; they leave the environment once they were read. */
+export const secretVariables = [
+  "DATABASE_URL",
+  "DATABASE_MIGRATION_URL",
+  "TWILIO_AUTH_TOKEN",
+  "TWILIO_API_KEY_SECRET",
+] as const;
+
+/**
+ * Reads the configuration from the environment, as the README's table has it.
+ * @throws ConfigError that names every fault at once
+ */
+export function readConfig(variables: Variables): Config {
+  const env = new Environment(variables);
+  const vault = env.text("VAULT_ADDR") !== undefined;
+  if (vault)
+    env.fault("VAULT_ADDR", "is not supported by this version: give the credentials in the environment");
+  const twilio = readTwilio(env, vault);
+  const sandbox = twilio.credentials === undefined && !vault;
+  const tls = readTls(env);
+  const grpcListen = env.address("GRPC_LISTEN", { host: "127.0.0.1", port: 50_051 });
+  const production = env.text("NODE_ENV") === "production";
+  const config: Config = {
+    sandbox,
+    production,
+    grpc: {
+      listen: grpcListen,
+      reflection: env.oneOf("GRPC_REFLECTION", ["on", "off"], "on") === "on",
+      tls,
+    },
+    http: env.address("HTTP_LISTEN", { host: "127.0.0.1", port: 8080 }),
+    ops: env.address("OPS_LISTEN", { host: "127.0.0.1", port: 9464 }),
+    database: readDatabase(env),
+    dataDir: env.text("DATA_DIR") ?? ".data",
+    publicUrl: env.url("PUBLIC_URL"),
+    twilio,
+    signature: readSignature(env, sandbox, twilio.timeoutMs),
+    logLevel: env.oneOf("LOG_LEVEL", ["debug", "info", "warn", "error"], "info"),
+    drainMs: env.number("DRAIN_SECONDS", 30, 0, 600) * 1000,
+  };
+  checkListeners(env, config);
+  checkSandbox(env, config);
+  checkTemplates(env, config.signature);
+  env.refuseUnknown(
+    ["TWILIO_", "SIGNATURE_"],
+    ["VAULT_", "GRPC_", "HTTP_L", "OPS_", "DATABASE_", "DATA_", "TLS_", "PUBLIC_", "CALLERS_"],
+  );
+  if (env.faults.length > 0) throw new ConfigError(env.faults);
+  return deepFreeze(config);
+}
+
+function readDatabase(env: Environment): Config["database"] {
+  const checked = (name: string) => {
+    const url = env.text(name);
+    if (url !== undefined && !/^postgres(ql)?:\/\//.test(url))
+      env.fault(name, "must be a postgres:// address");
+    return url === undefined ? undefined : new Secret(url);
+  };
+  const url = checked("DATABASE_URL");
+  const migrationUrl = checked("DATABASE_MIGRATION_URL");
+  if (migrationUrl !== undefined && url === undefined) {
+    env.fault("DATABASE_MIGRATION_URL", "needs DATABASE_URL");
+  }
+  return {
+    url,
+    migrationUrl,
+    migrate: env.oneOf("SIGNATURE_MIGRATE", ["auto", "check"], "auto"),
+    connections: env.whole("DATABASE_CONNECTIONS", 10, 2, 100),
+  };
+}
+
+function readTls(env: Environment): TlsPaths | undefined {
+  const names = ["TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CLIENT_CA_FILE", "CALLERS_FILE"] as const;
+  const [certFile, keyFile, clientCaFile, callersFile] = names.map((name) => env.text(name));
+  const missing = names.filter((name) => env.text(name) === undefined);
+  if (missing.length === names.length) return undefined;
+  if (missing.length > 0) {
+    env.fault(names.join(", "), `must be set all together; missing: ${missing.join(", ")}`);
+    return undefined;
+  }
+  return {
+    certFile: certFile ?? "",
+    keyFile: keyFile ?? "",
+    clientCaFile: clientCaFile ?? "",
+    callersFile: callersFile ?? "",
+  };
+}
+
+function checkListeners(env: Environment, { grpc, http, ops, sandbox }: Config): void {
+  if (!isLoopback(grpc.listen.host) && grpc.tls === undefined && !sandbox) {
+    env.fault(
+      "GRPC_LISTEN",
+      "off loopback needs TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE and CALLERS_FILE",
+    );
+  }
+  const taken = new Map<string, string>();
+  for (const [name, { host, port }] of [
+    ["GRPC_LISTEN", grpc.listen],
+    ["HTTP_LISTEN", http],
+    ["OPS_LISTEN", ops],
+  ] as const) {
+    const other = taken.get(`${host}:${port}`);
+    if (port !== 0 && other !== undefined) env.fault(name, `must differ from ${other}`);
+    taken.set(`${host}:${port}`, name);
+  }
+}
+
+/** The sandbox shows every code to whoever opens its inbox: it stays on this machine. */
+function checkSandbox(env: Environment, { sandbox, production, grpc, http, ops, publicUrl }: Config): void {
+  if (!sandbox) return;
+  if (production) {
+    env.fault(
+      "NODE_ENV=production",
+      "refuses the sandbox: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM_NUMBER or TWILIO_MESSAGING_SERVICE_SID",
+    );
+  }
+  if (grpc.tls !== undefined)
+    env.fault("TLS_CERT_FILE", "is refused by the sandbox, which has no Twilio credentials");
+  for (const [name, { host }] of [
+    ["GRPC_LISTEN", grpc.listen],
+    ["HTTP_LISTEN", http],
+    ["OPS_LISTEN", ops],
+  ] as const) {
+    if (!isLoopback(host))
+      env.fault(name, "must be on loopback in the sandbox, which has no Twilio credentials");
+  }
+  if (publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname)) {
+    env.fault("PUBLIC_URL", "must be on loopback in the sandbox");
+  }
+}
+
+function checkTemplates(env: Environment, { brand, webOtpHost }: SignatureConfig): void {
+  for (const finding of lintTemplates({ brand: brand || undefined, webOtpHost: webOtpHost || undefined })) {
+    if (finding.fault === undefined) continue;
+    const name = finding.template === "webotp-host" ? "SIGNATURE_WEBOTP_HOST" : "SIGNATURE_BRAND";
+    env.fault(name, `makes message ${finding.template} unfit: ${finding.fault}`);
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,66 @@
+import { randomBytes } from "node:crypto";
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { KeySource, Keys } from "../domain/keys.ts";
+import { ConfigError } from "./config-error.ts";
+import { parseKeyRings, ringNames } from "./key-rings.ts";
+
+/** Key rings from a file. Replicas share one; a key added to it is noticed when it is first needed. */
+export class KeysFile implements KeySource {
+  readonly #path: string;
+  #keys: Keys;
+
+  /** @throws ConfigError where the file cannot be read, or holds anything but complete rings */
+  constructor(path: string) {
+    this.#path = path;
+    this.#keys = readKeys(path);
+  }
+
+  current(): Keys {
+    return this.#keys;
+  }
+
+  async refresh(): Promise<Keys> {
+    this.#keys = readKeys(this.#path);
+    return this.#keys;
+  }
+}
+
+/** The keys file of an installation without Vault: made at the first start, 0600, never overwritten. */
+export function generatedKeysFile(dataDir: string): string {
+  mkdirSync(dataDir, { recursive: true });
+  const path = join(dataDir, "keys.json");
+  const rings = Object.values(ringNames).map((name) => {
+    const key = randomBytes(32).toString("base64");
+    return [name, { primary: `${name[0]}1`, keys: { [`${name[0]}1`]: key } }];
+  });
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, `${JSON.stringify(Object.fromEntries(rings), null, 2)}\n`, { mode: 0o600 });
+  try {
+    // A link, unlike a rename, never replaces keys that another start has made meanwhile.
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft);
+  }
+  return path;
+}
+
+function readKeys(path: string): Keys {
+  let document: unknown;
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) {
+      throw new ConfigError([`${path} is readable by others: chmod 600 ${path}`]);
+    }
+    document = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    // The parser's message would quote the file.
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new ConfigError([`${path} ${code === undefined ? "is not JSON" : `cannot be read (${code})`}`]);
+  }
+  const parsed = parseKeyRings(document);
+  if ("faults" in parsed) throw new ConfigError(parsed.faults.map((fault) => `${path}: ${fault}`));
+  return parsed.keys;
+}

@@ -1,0 +1,55 @@
+import type { Environment } from "./environment.ts";
+
+export interface SignatureConfig {
+  readonly leaseMs: number;
+  readonly sweepMs: number;
+  readonly attempts: number;
+  readonly resendCooldownMs: number;
+  readonly resendMax: number;
+  readonly brand: string;
+  readonly webOtpHost: string;
+  readonly defaultLanguage: "es" | "en";
+  /** ISO 3166-1 alpha-2 codes, or `*`. */
+  readonly allowedCountries: ReadonlySet<string> | "*";
+  readonly keysFile: string | undefined;
+}
+
+export function readSignature(env: Environment, sandbox: boolean, timeoutMs: number): SignatureConfig {
+  const leaseMs = env.number("SIGNATURE_LEASE_SECONDS", 20, 0.5, 600) * 1000;
+  // No call begins unless its whole timeout fits into the lease.
+  if (leaseMs < timeoutMs + 500) {
+    env.fault("SIGNATURE_LEASE_SECONDS", "must be at least TWILIO_TIMEOUT_SECONDS and half a second");
+  }
+  return {
+    leaseMs,
+    sweepMs: env.number("SIGNATURE_SWEEP_SECONDS", 1, 0.05, 60) * 1000,
+    attempts: env.whole("SIGNATURE_ATTEMPTS", 3, 1, 5),
+    resendCooldownMs: env.number("SIGNATURE_RESEND_SECONDS", 30, 0, 600) * 1000,
+    resendMax: env.whole("SIGNATURE_RESEND_MAX", 5, 0, 100),
+    brand: env.text("SIGNATURE_BRAND") ?? "",
+    webOtpHost: env.text("SIGNATURE_WEBOTP_HOST") ?? "",
+    defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
+    allowedCountries: readCountries(env, sandbox),
+    keysFile: env.text("SIGNATURE_KEYS_FILE"),
+  };
+}
+
+function readCountries(env: Environment, sandbox: boolean): ReadonlySet<string> | "*" {
+  const name = "SIGNATURE_ALLOWED_COUNTRIES";
+  const countries = env.list(name) ?? [];
+  if (countries.length === 1 && countries[0] === "*") return "*";
+  if (countries.length === 0) {
+    if (!sandbox) env.fault(name, "is required: ISO 3166-1 alpha-2 codes separated by commas, or *");
+    return "*";
+  }
+  if (countries.some((country) => !isCountry(country))) {
+    env.fault(name, "must be ISO 3166-1 alpha-2 codes separated by commas, or * alone");
+  }
+  return new Set(countries);
+}
+
+function isCountry(code: string): boolean {
+  if (!/^[A-Z]{2}$/.test(code)) return false;
+  // A code that names no region comes back as it went in.
+  return new Intl.DisplayNames("en", { type: "region", fallback: "none" }).of(code) !== undefined;
+}

@@ -1,0 +1,15 @@
+/** What a provider reported about a message of ours; only ever from a verified callback. */
+export interface DeliveryReceipt {
+  readonly provider: string;
+  /** The challenge that our own callback address names. */
+  readonly challengeId: string;
+  /** The number of the call that the address was given with. */
+  readonly attempt: number;
+  readonly providerChallengeId: string;
+  /** `accepted`: the provider has it, on its way; the others are final. */
+  readonly status: "accepted" | "delivered" | "undelivered";
+  /** The provider's code for `undelivered`. */
+  readonly providerErrorCode: string | undefined;
+  /** Keyed record of the callback, as tamper-evident as a ProviderResult's. */
+  readonly providerProof: string;
+}

@@ -1,0 +1,55 @@
+import { createHmac } from "node:crypto";
+import { Failure } from "./failure.ts";
+
+/** Keys of one purpose by id. New values are made under the primary; old ones stay readable. */
+export interface KeyRing {
+  readonly primary: string;
+  readonly keys: ReadonlyMap<string, Uint8Array>;
+}
+
+/** An immutable snapshot of every key ring. */
+export interface Keys {
+  /** Derives one-time codes. */
+  readonly codePepper: KeyRing;
+  /** Seals phone numbers and transactions. */
+  readonly phoneSeal: KeyRing;
+  /** Turns customer ids and request contents into keyed pseudonyms. */
+  readonly pseudonym: KeyRing;
+  /** Proves that what a provider answered was not changed later. */
+  readonly evidence: KeyRing;
+  /** Ed25519 seeds that sign receipts. */
+  readonly receipt: KeyRing;
+}
+
+/** Where the keys come from. */
+export interface KeySource {
+  current(): Keys;
+  /** Reads the rings again, for a key id that another replica knows already. */
+  refresh(): Promise<Keys>;
+}
+
+export type RingName = keyof Keys;
+
+/**
+ * The key under an id, read again from the source where it is not known yet.
+ * @throws Failure SERVICE_UNAVAILABLE where it stays unknown; nothing has been consumed by then.
+ */
+export async function keyById(source: KeySource, ring: RingName, id: string): Promise<Uint8Array> {
+  const known = source.current()[ring].keys.get(id) ?? (await source.refresh())[ring].keys.get(id);
+  if (known === undefined) {
+    throw new Failure("SERVICE_UNAVAILABLE", "a key is not available yet", { retryAfterMs: 1000 });
+  }
+  return known;
+}
+
+/** The key that new values are made with, and its id. */
+export function primaryKey(ring: KeyRing): { id: string; key: Uint8Array } {
+  const key = ring.keys.get(ring.primary);
+  if (key === undefined) throw new Error(`key ring has no primary ${ring.primary}`);
+  return { id: ring.primary, key };
+}
+
+/** A keyed, domain-separated digest: without the key nothing can be guessed from it. */
+export function keyedDigest(key: Uint8Array, purpose: string, content: string): Buffer {
+  return createHmac("sha256", key).update(purpose).update("\0").update(content).digest();
+}

@@ -1,0 +1,47 @@
+import type { ProviderOutcome } from "./provider.ts";
+import type { SignatureStatus } from "./signature.ts";
+import type { AcceptanceSource } from "./stores.ts";
+
+interface OfChallenge {
+  readonly signatureId: string;
+  readonly challengeId: string;
+  readonly provider: string;
+}
+
+/** What operators want to know of: each becomes a log line, a count, or both. No personal data. */
+export type Observation =
+  | { readonly type: "signature_started" }
+  | { readonly type: "signature_closed"; readonly status: SignatureStatus; readonly count: number }
+  | { readonly type: "code_rejected"; readonly signatureId: string }
+  | ({
+      readonly type: "message_composed";
+      readonly encoding: string;
+      readonly segments: number;
+    } & OfChallenge)
+  | ({
+      readonly type: "challenge_sent";
+      readonly providerChallengeId: string;
+      readonly knownBy: AcceptanceSource;
+    } & OfChallenge)
+  | ({
+      readonly type: "provider_failed";
+      readonly outcome: ProviderOutcome;
+      readonly errorCode: string;
+      readonly attempt: number;
+    } & OfChallenge)
+  /** Sending ended without acceptance: refused, or given up after every call certainly failed. */
+  | ({ readonly type: "sending_failed"; readonly errorCode: string; readonly refused: boolean } & OfChallenge)
+  | ({ readonly type: "looked_up"; readonly found: "message" | "nothing" | "unreadable" } & OfChallenge)
+  | ({ readonly type: "taken_over" } & OfChallenge)
+  | ({ readonly type: "duplicate_sent"; readonly providerChallengeId: string } & OfChallenge)
+  | ({
+      readonly type: "receipt";
+      readonly status: "delivered" | "undelivered";
+      readonly errorCode: string;
+    } & OfChallenge)
+  /** A step outside a call could not be done; it is tried again. */
+  | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown };
+
+export interface Observer {
+  observe(observation: Observation): void;
+}

@@ -1,0 +1,44 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { uuidBytes } from "./uuid.ts";
+
+const nonceBytes = 12;
+const tagBytes = 16;
+
+export type SealPurpose = "phone-number-v1" | "transaction-v1";
+
+/** A key of its own for each signature and purpose (HKDF, RFC 5869), so that a random nonce never repeats. */
+function derivedKey(key: Uint8Array, signatureId: string, purpose: SealPurpose): Buffer {
+  return Buffer.from(hkdfSync("sha256", key, uuidBytes(signatureId), purpose, 32));
+}
+
+/**
+ * AES-256-GCM with the signature id as associated data: a sealed value cannot be moved to another row.
+ * @param nonce 12 random bytes
+ * @returns nonce, ciphertext and tag
+ */
+export function seal(
+  key: Uint8Array,
+  signatureId: string,
+  purpose: SealPurpose,
+  text: string,
+  nonce: Uint8Array,
+): Buffer {
+  const cipher = createCipheriv("aes-256-gcm", derivedKey(key, signatureId, purpose), nonce);
+  cipher.setAAD(uuidBytes(signatureId));
+  return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** @throws Error where key, signature or bytes are not those that were sealed */
+export function unseal(
+  key: Uint8Array,
+  signatureId: string,
+  purpose: SealPurpose,
+  sealed: Uint8Array,
+): string {
+  const nonce = sealed.subarray(0, nonceBytes);
+  const decipher = createDecipheriv("aes-256-gcm", derivedKey(key, signatureId, purpose), nonce);
+  decipher.setAAD(uuidBytes(signatureId));
+  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
+  const body = sealed.subarray(nonceBytes, sealed.length - tagBytes);
+  return Buffer.concat([decipher.update(body), decipher.final()]).toString("utf8");
+}

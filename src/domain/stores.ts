@@ -1,0 +1,238 @@
+import type { Challenge, Channel } from "./challenge.ts";
+import type { DeliveryReceipt } from "./delivery-receipt.ts";
+import type { ProviderResult } from "./provider.ts";
+import type { AbortReason, Signature, SignatureStatus } from "./signature.ts";
+import type { TimelineEvent } from "./timeline.ts";
+
+// What the use cases ask of the database. Each method MUST be one transaction that is atomic and
+// decided by the database's own clock; a race MUST have one winner; facts MUST never be lost to it.
+
+/** The right to call the provider for a challenge, until somebody with a higher epoch takes over. */
+export interface Lease {
+  readonly epoch: number;
+  /** Milliseconds the lease lasts from before the statement that gave it was sent. */
+  readonly durationMs: number;
+}
+
+/** An idempotency key, what it is scoped to, and a keyed digest of the request it came with. */
+export interface RequestKey {
+  readonly caller: string;
+  /** `start`, or the id of the signature whose challenge is sent again. */
+  readonly scope: string;
+  readonly key: string;
+  readonly fingerprint: Buffer;
+  readonly fingerprintKeyId: string;
+}
+
+export interface NewChallenge {
+  readonly id: string;
+  readonly channel: Channel;
+  readonly provider: string;
+  readonly maskedDestination: string;
+  readonly brand: string;
+  readonly webOtpHost: string;
+  /** Calls that may be made for it; the first is begun with its creation. */
+  readonly calls: number;
+  readonly leaseMs: number;
+}
+
+export interface NewSignature {
+  readonly id: string;
+  readonly customerPseudonym: Buffer;
+  readonly customerKeyId: string;
+  readonly transactionDigest: Buffer;
+  readonly transactionSealed: Buffer;
+  readonly phoneSealed: Buffer;
+  readonly sealKeyId: string;
+  readonly codeNonce: Buffer;
+  readonly codeKeyId: string;
+  readonly attempts: number;
+  readonly locale: string;
+  readonly firstFactor: string;
+  readonly ttlMs: number;
+  readonly challenge: NewChallenge;
+}
+
+/** What an idempotency key was bound to. */
+export interface KeyRecord {
+  readonly fingerprint: Buffer;
+  readonly fingerprintKeyId: string;
+  readonly signatureId: string;
+  readonly challengeId: string;
+  readonly signature: Signature;
+}
+
+/** Everything a challenge's text and destination are made of, as it stands in the database. */
+export interface ChallengeMaterial {
+  readonly signatureId: string;
+  readonly challengeId: string;
+  readonly channel: Channel;
+  readonly provider: string;
+  readonly lease: Lease;
+  /** The owner before stepped aside on purpose, with its budget used up or its look-up unreadable. */
+  readonly parked: boolean;
+  readonly callsLeft: number;
+  readonly calls: number;
+  readonly lookUps: number;
+  readonly firstCallAgeMs: number;
+  /** Milliseconds the code still lives; 0 or less once it is dead. */
+  readonly lifeLeftMs: number;
+  /** Milliseconds from the signature's creation to its expiry. */
+  readonly lifeMs: number;
+  /** Milliseconds from this challenge's creation to its expiry: what the text's minutes count. */
+  readonly textLifeMs: number;
+  readonly signatureOpen: boolean;
+  readonly pending: boolean;
+  /** Null once erased. */
+  readonly phoneSealed: Buffer | null;
+  readonly transactionSealed: Buffer;
+  readonly sealKeyId: string;
+  readonly codeNonce: Buffer;
+  readonly codeKeyId: string;
+  readonly transactionDigest: Buffer;
+  readonly locale: string;
+  readonly brand: string;
+  readonly webOtpHost: string;
+}
+
+export interface ResendRules {
+  readonly cooldownMs: number;
+  /** Messages after the first that were or may have been accepted. */
+  readonly most: number;
+}
+
+export type Resend =
+  | { readonly outcome: "created"; readonly signature: Signature; readonly lease: Lease }
+  | { readonly outcome: "replay" }
+  | { readonly outcome: "closed"; readonly status: SignatureStatus }
+  | { readonly outcome: "too_soon"; readonly retryAfterMs: number }
+  /** The latest challenge may still be sent or found: it is settled first. */
+  | { readonly outcome: "in_flight"; readonly retryAfterMs: number }
+  | { readonly outcome: "exhausted" }
+  | { readonly outcome: "not_found" };
+
+export interface SignatureStore {
+  /** Records a signature with its first challenge under a lease; undefined where the key is taken. */
+  start(
+    key: RequestKey,
+    signature: NewSignature,
+  ): Promise<{ signature: Signature; lease: Lease } | undefined>;
+  findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined>;
+  /** Supersedes the latest challenge by a new one under a lease, and binds the key, or says why not. */
+  resend(key: RequestKey, signatureId: string, challenge: NewChallenge, rules: ResendRules): Promise<Resend>;
+  /** What a new challenge of a signature is made of; undefined for another caller's. */
+  material(caller: string, signatureId: string): Promise<ChallengeMaterial | undefined>;
+}
+
+/** What the code of a signature is checked against. */
+export interface CodeMaterial {
+  readonly status: SignatureStatus;
+  readonly codeNonce: Buffer;
+  readonly codeKeyId: string;
+  readonly transactionDigest: Buffer;
+}
+
+export type Verdict = "match" | "code_mismatch" | "transaction_mismatch";
+
+export type Completion =
+  | { readonly outcome: "completed"; readonly signature: Signature }
+  | { readonly outcome: "rejected"; readonly attemptsRemaining: number }
+  /** This wrong code was the last. */
+  | { readonly outcome: "failed" }
+  | { readonly outcome: "closed"; readonly status: SignatureStatus };
+
+export type Abortion =
+  | { readonly outcome: "aborted"; readonly signature: Signature }
+  | { readonly outcome: "closed"; readonly status: SignatureStatus };
+
+export interface ClosingStore {
+  codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined>;
+  /** Consumes an attempt and acts on the verdict in the same statement; undefined for another caller's. */
+  complete(caller: string, signatureId: string, verdict: Verdict): Promise<Completion | undefined>;
+  abort(
+    caller: string,
+    signatureId: string,
+    reason: AbortReason | undefined,
+    note: string,
+  ): Promise<Abortion | undefined>;
+}
+
+/** How an acceptance became known. */
+export type AcceptanceSource = "answer" | "look_up" | "receipt";
+
+export interface Acceptance {
+  readonly signature: Signature;
+  /** `duplicate`: the challenge has another SID already, so the customer got the text twice. */
+  readonly effect: "sent" | "duplicate" | "nothing_new";
+}
+
+export interface DeliveryStore {
+  /** Commits the start of a call and renews the lease; undefined where this epoch may not call any more. */
+  beginCall(
+    challengeId: string,
+    lease: Lease,
+  ): Promise<{ readonly attempt: number; readonly lifeLeftMs: number } | undefined>;
+  /** Records an acceptance, whoever brings it and whenever; undefined for an unknown challenge. */
+  accepted(
+    challengeId: string,
+    result: ProviderResult,
+    source: AcceptanceSource,
+  ): Promise<Acceptance | undefined>;
+  refused(challengeId: string, errorCode: string): Promise<Signature>;
+  /** Records that a call's outcome is not known, and renews the lease. */
+  unknown(challengeId: string, lease: Lease, errorCode: string): Promise<void>;
+  /** Records a look-up that found nothing, or that failed, and renews the lease. */
+  lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<void>;
+  /** Which of these ids belong to other challenges already. */
+  knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>>;
+  /** Ends the work: certainly nothing was taken. Undefined where the lease was lost. */
+  giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined>;
+  /** Steps aside until the pause is over; the outcome stays unknown. */
+  park(challengeId: string, lease: Lease, pauseMs: number): Promise<void>;
+  /** Takes a given-up challenge up again with fresh calls; undefined where another did, or it is not given up. */
+  takeUp(challengeId: string, calls: number, leaseMs: number): Promise<ChallengeMaterial | undefined>;
+  /** Takes over a parked challenge whose outcome is wanted now; undefined where it is not parked. */
+  resume(challengeId: string, leaseMs: number): Promise<ChallengeMaterial | undefined>;
+  /** Takes over challenges whose lease has run out, oldest first. */
+  takeOver(limit: number, leaseMs: number): Promise<ChallengeMaterial[]>;
+  /** Records that an accepted message arrived or did not; false where that changes nothing. */
+  settled(receipt: DeliveryReceipt): Promise<boolean>;
+}
+
+export interface SignatureReader {
+  get(caller: string, signatureId: string): Promise<Signature | undefined>;
+  history(
+    caller: string,
+    signatureId: string,
+  ): Promise<
+    | {
+        readonly signature: Signature;
+        readonly challenges: readonly Challenge[];
+        readonly timeline: readonly TimelineEvent[];
+      }
+    | undefined
+  >;
+  /** The versions of many signatures in one query. A signature past its expiry has one of its own. */
+  versions(signatureIds: readonly string[]): Promise<Map<string, number>>;
+}
+
+/** One message at the provider that something is still due for. */
+export interface DueMessage {
+  readonly challengeId: string;
+  readonly provider: string;
+  readonly providerChallengeId: string;
+}
+
+export interface UpkeepStore {
+  /** Closes signatures whose life is over; says how many. */
+  expire(limit: number): Promise<number>;
+  /** Erases phone numbers that closed signatures kept for an outcome that is not coming any more. */
+  erasePhoneNumbers(limit: number): Promise<number>;
+  /** Removes idempotency keys that are old enough. */
+  purgeKeys(limit: number): Promise<number>;
+  /** Messages whose feedback or redaction is due; each comes again after the pause unless it is done. */
+  dueFeedback(limit: number, againMs: number): Promise<DueMessage[]>;
+  dueRedaction(limit: number, againMs: number): Promise<DueMessage[]>;
+  feedbackDone(challengeId: string): Promise<void>;
+  redactionDone(challengeId: string): Promise<void>;
+}

@@ -1,0 +1,42 @@
+import type { HttpListener } from "./http-listener.ts";
+
+export interface Listeners {
+  readonly grpc: string;
+  readonly http: HttpListener;
+  readonly ops: { readonly url: string };
+}
+
+/** What a newcomer needs after `npm start`: that this is a sandbox, where it listens, lines to paste. */
+export function sandboxBanner({ grpc, http, ops }: Listeners): string {
+  const start = JSON.stringify({
+    idempotencyKey: "demo-1",
+    customerId: "customer-1",
+    phoneNumber: "+34600000001",
+    transaction: {
+      type: "transfer",
+      amount: { currencyCode: "EUR", units: "1250" },
+      payee: "ACME SL",
+      payeeAccount: "ES9121000418450200051332",
+    },
+  });
+  const service = "bank.signature.v1.SignatureService";
+  return `
+==============================================================================
+  SANDBOX: no message leaves this machine, and the inbox shows every code.
+  Set the TWILIO_* credentials (README, Configuration) to go live.
+==============================================================================
+  gRPC     ${grpc}  (h2c, reflection on)
+  Inbox    ${http.url}/inbox
+  Receipts ${http.url}/twilio/status
+  Metrics  ${ops.url}/metrics   Health ${ops.url}/readyz
+
+  Start a signature, read the code in the inbox, and complete it:
+
+  grpcurl -plaintext ${grpc} list
+  grpcurl -plaintext -d '${start}' ${grpc} ${service}/StartSignature
+  grpcurl -plaintext -d '{"signatureId":"<id>","code":"<code>"}' ${grpc} ${service}/CompleteSignature
+  grpcurl -plaintext -d '{"signatureId":"<id>"}' ${grpc} ${service}/GetSignature
+
+  Or let \`npm run try\` walk through it. Ctrl-C stops everything.
+`;
+}

@@ -1,0 +1,149 @@
+import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
+import type { ProviderResult } from "../domain/provider.ts";
+import type { Signature } from "../domain/signature.ts";
+import { openStatuses } from "../domain/signature.ts";
+import type { Acceptance, AcceptanceSource, DeliveryStore, Lease } from "../domain/stores.ts";
+import { recordAcceptance } from "./acceptance.ts";
+import { type Database, milliseconds } from "./database.ts";
+import { Leases } from "./leases.ts";
+import { recordReceipt } from "./receipt.ts";
+import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
+import { appendedEvents, movedChain } from "./timeline.ts";
+
+/** The steps of whoever sends a challenge, and the facts that come back. */
+export class PostgresDeliveryStore extends Leases implements DeliveryStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    super(db);
+    this.#db = db;
+  }
+
+  async beginCall(
+    challengeId: string,
+    lease: Lease,
+  ): Promise<{ attempt: number; lifeLeftMs: number } | undefined> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ calls: number; life_left_ms: number }[]>`
+      with ${this.#db.now()}
+      update challenge c set calls = c.calls + 1, calls_left = c.calls_left - 1, last_call_at = t.now,
+        lease_until = t.now + ${milliseconds(sql, lease.durationMs)}
+      from t, signature s
+      where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null
+        and c.status = 'pending' and c.calls_left > 0
+        and s.id = c.signature_id and s.status = any (${openStatuses}::text[]) and s.expires_at > t.now
+      returning c.calls, (extract(epoch from s.expires_at - t.now) * 1000)::float8 as life_left_ms`;
+    return row && { attempt: row.calls, lifeLeftMs: row.life_left_ms };
+  }
+
+  accepted(
+    challengeId: string,
+    result: ProviderResult,
+    source: AcceptanceSource,
+  ): Promise<Acceptance | undefined> {
+    return recordAcceptance(this.#db, challengeId, result, source);
+  }
+
+  settled(receipt: DeliveryReceipt): Promise<boolean> {
+    return recordReceipt(this.#db, receipt);
+  }
+
+  async refused(challengeId: string, errorCode: string): Promise<Signature> {
+    const { sql } = this.#db;
+    const [row] = await sql<SignatureRow[]>`
+      with ${this.#db.now()}, l as (
+        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider
+        from t, signature s join challenge c on c.signature_id = s.id
+        where c.id = ${challengeId}::uuid
+        for update of s, c
+      ), d as (
+        select l.*, array['CHALLENGE_REFUSED'] as types, array[json_build_object('challenge_id', l.challenge_id,
+          'provider', l.provider, 'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        from l
+      ), ${appendedEvents(sql)}, u as (
+        update signature set ${movedChain(sql)},
+          phone_sealed = case when signature.closed_at is null then signature.phone_sealed end
+        from h where signature.id = h.id
+        returning signature.*
+      ), v as (
+        update challenge set status = case when h.challenge_status = 'pending' then 'failed' else challenge.status end,
+          provider_error_code = ${errorCode}, lease_until = null
+        from h where challenge.id = h.challenge_id
+        returning challenge.*
+      )
+      select ${signatureColumns(sql)} from t, u s, v c`;
+    return toSignature(row!);
+  }
+
+  async unknown(challengeId: string, lease: Lease, errorCode: string): Promise<void> {
+    await this.#note(challengeId, lease, "OUTCOME_UNKNOWN", { error_code: errorCode }, false);
+  }
+
+  async lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<void> {
+    await this.#note(challengeId, lease, "LOOKED_UP", { found }, true);
+  }
+
+  /** Appends a fact about the calls so far and, for the owner of the lease, renews it. */
+  async #note(
+    challengeId: string,
+    lease: Lease,
+    type: "OUTCOME_UNKNOWN" | "LOOKED_UP",
+    facts: Record<string, string>,
+    lookUp: boolean,
+  ): Promise<void> {
+    const { sql } = this.#db;
+    await sql`
+      with ${this.#db.now()}, l as (
+        select s.*, t.now, c.id as challenge_id, c.calls
+        from t, signature s join challenge c on c.signature_id = s.id
+        where c.id = ${challengeId}::uuid
+        for update of s, c
+      ), d as (
+        select l.*, array[${type}::text] as types, array[(
+          jsonb_build_object('challenge_id', l.challenge_id, 'attempt', l.calls::text)
+            || ${JSON.stringify(facts)}::text::jsonb)::text] as details
+        from l
+      ), ${appendedEvents(sql)}, u as (
+        update signature set ${movedChain(sql)} from h where signature.id = h.id
+      )
+      update challenge set look_ups = challenge.look_ups + ${lookUp ? 1 : 0}::int,
+        lease_until = case when challenge.lease_epoch = ${lease.epoch} and challenge.lease_until is not null
+          then h.now + ${milliseconds(sql, lease.durationMs)} else challenge.lease_until end
+      from h where challenge.id = h.challenge_id`;
+  }
+
+  async knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>> {
+    const { sql } = this.#db;
+    const rows = await sql<{ provider_challenge_id: string }[]>`
+      select provider_challenge_id from challenge
+      where provider_challenge_id = any (${providerChallengeIds as string[]}::text[])
+        and id <> ${challengeId}::uuid`;
+    return new Set(rows.map((row) => row.provider_challenge_id));
+  }
+
+  async giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined> {
+    const { sql } = this.#db;
+    const [row] = await sql<SignatureRow[]>`
+      with ${this.#db.now()}, l as (
+        select s.*, t.now, c.id as challenge_id, c.calls, c.provider
+        from t, signature s join challenge c on c.signature_id = s.id
+        where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null
+        for update of s, c
+      ), d as (
+        select l.*, array['CHALLENGE_GIVEN_UP'] as types, array[json_build_object('challenge_id', l.challenge_id,
+          'provider', l.provider, 'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        from l
+      ), ${appendedEvents(sql)}, u as (
+        update signature set ${movedChain(sql)},
+          phone_sealed = case when signature.closed_at is null then signature.phone_sealed end
+        from h where signature.id = h.id
+        returning signature.*
+      ), v as (
+        update challenge set lease_until = null
+        from h where challenge.id = h.challenge_id
+        returning challenge.*
+      )
+      select ${signatureColumns(sql)} from t, u s, v c`;
+    return row && toSignature(row);
+  }
+}

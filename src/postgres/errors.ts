@@ -1,0 +1,39 @@
+import { Failure } from "../domain/failure.ts";
+
+/**
+ * What PostgreSQL and the driver say when it is they, and not the statement, that failed: connection
+ * exceptions (class 08), out of resources (53), operator intervention (57), lock and statement timeouts,
+ * serialisation failures. Repeating the call may help.
+ */
+const transient =
+  /^(08...|53...|57...|55P03|40001|40P01|25006|CONNECT_TIMEOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|E[A-Z]+)$/;
+
+/** True where the database could not be asked, as opposed to a statement that it refused. */
+export function isUnavailable(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" && transient.test(code);
+}
+
+/**
+ * The same store, whose methods answer SERVICE_UNAVAILABLE while the database is away. The cause, which
+ * names hosts and may quote rows, is for the log alone.
+ */
+export function guarded<T extends object>(store: T): T {
+  return new Proxy(store, {
+    get(target, property) {
+      const member: unknown = Reflect.get(target, property, target);
+      if (typeof member !== "function") return member;
+      return async (...args: unknown[]) => {
+        try {
+          return await (member.apply(target, args) as unknown);
+        } catch (cause) {
+          if (!isUnavailable(cause)) throw cause;
+          throw new Failure("SERVICE_UNAVAILABLE", "the database is not available", {
+            retryAfterMs: 1000,
+            cause,
+          });
+        }
+      };
+    },
+  });
+}

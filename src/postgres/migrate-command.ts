@@ -1,0 +1,66 @@
+import postgres from "postgres";
+import { migrate, migrateDown, migrationStatus } from "./migrate.ts";
+import { MigrationError } from "./migration-files.ts";
+
+const usage = `usage: npm run migrate -- up | down [steps] | status
+  up      applies what is pending
+  down    takes the last migration back, or the last <steps>
+  status  lists what is applied, pending and unknown to this release`;
+
+type CommandOptions = { url: string; folder: string; print: (line: string) => void };
+
+const list = (tags: readonly string[]): string => (tags.length > 0 ? tags.join(", ") : "nothing");
+
+async function up(sql: postgres.Sql, { folder, print }: CommandOptions): Promise<void> {
+  const { applied, ahead } = await migrate(sql, { folder });
+  print(`applied: ${list(applied)}`);
+  if (ahead.length > 0) print(`the database is ahead of this code by ${list(ahead)}, which only expand it`);
+}
+
+async function status(sql: postgres.Sql, { folder, print }: CommandOptions): Promise<void> {
+  const { applied, pending, ahead } = await migrationStatus(sql, { folder });
+  for (const { tag, appliedAt } of applied)
+    print(`applied  ${tag}  ${appliedAt?.toISOString() ?? ""}`.trimEnd());
+  for (const tag of pending) print(`pending  ${tag}`);
+  for (const tag of ahead) print(`ahead    ${tag}`);
+  if (applied.length + pending.length + ahead.length === 0) print("no migrations");
+}
+
+function parse(
+  args: readonly string[],
+): ((sql: postgres.Sql, options: CommandOptions) => Promise<void>) | undefined {
+  const [command, count, ...rest] = args;
+  if (command === "up" && count === undefined) return up;
+  if (command === "status" && count === undefined) return status;
+  if (command !== "down" || rest.length > 0 || !/^[1-9]\d{0,3}$/.test(count ?? "1")) return undefined;
+  return async (sql, { folder, print }) => {
+    const { reverted } = await migrateDown(sql, { folder, steps: Number(count ?? 1) });
+    print(`taken back: ${list(reverted)}`);
+  };
+}
+
+/** Runs `npm run migrate -- …` and returns the exit code: 0 done, 1 refused or failed, 2 not understood. */
+export async function runMigrateCommand(
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<0 | 1 | 2> {
+  const command = parse(args);
+  if (!command) {
+    options.print(usage);
+    return 2;
+  }
+  const sql = postgres(options.url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
+  try {
+    await command(sql, options);
+    return 0;
+  } catch (error) {
+    // Other errors may quote values; their code says enough about a database that is away or refuses us.
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unexpected error";
+    options.print(
+      error instanceof MigrationError ? error.message : `the database refused or is away (${code})`,
+    );
+    return 1;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}

@@ -1,0 +1,223 @@
+import type { Signature, SignatureStatus } from "../domain/signature.ts";
+import { openStatuses } from "../domain/signature.ts";
+import type {
+  ChallengeMaterial,
+  KeyRecord,
+  Lease,
+  NewChallenge,
+  NewSignature,
+  RequestKey,
+  Resend,
+  ResendRules,
+  SignatureStore,
+} from "../domain/stores.ts";
+import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
+import { type Database, milliseconds } from "./database.ts";
+import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
+import { appendedEvents, movedChain } from "./timeline.ts";
+
+/** Starts signatures and sends their challenges again: each method one statement, one transaction. */
+export class PostgresSignatureStore implements SignatureStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async start(
+    key: RequestKey,
+    signature: NewSignature,
+  ): Promise<{ signature: Signature; lease: Lease } | undefined> {
+    const { sql } = this.#db;
+    const { challenge } = signature;
+    // The unique index of the keys decides between parallel calls: who inserts the key inserts the rest.
+    const [row] = await sql<SignatureRow[]>`
+      with ${this.#db.now()}, k as (
+        insert into idempotency_key
+          (caller, scope, key, fingerprint, fingerprint_key_id, signature_id, challenge_id, created_at)
+        select ${key.caller}, ${key.scope}, ${key.key}, ${key.fingerprint}::bytea, ${key.fingerprintKeyId},
+          ${signature.id}::uuid, ${challenge.id}::uuid, t.now
+        from t
+        on conflict do nothing
+        returning signature_id
+      ), d as (
+        select k.signature_id as id, 0 as chain_length, ''::bytea as chain_head, t.now,
+          array['SIGNATURE_STARTED', 'CHALLENGE_CREATED'] as types,
+          array[
+            json_build_object('caller', ${key.caller}::text, 'attempts', ${signature.attempts}::int::text)::text,
+            ${created(challenge)}::text
+          ] as details
+        from k, t
+      ), ${appendedEvents(sql)}, s as (
+        insert into signature
+          (id, caller, customer_pseudonym, customer_key_id, status, transaction_digest, transaction_sealed,
+           phone_sealed, seal_key_id, code_nonce, code_key_id, attempts_remaining, locale, first_factor,
+           created_at, expires_at, challenges, chain_length, chain_head)
+        select h.id, ${key.caller}, ${signature.customerPseudonym}::bytea, ${signature.customerKeyId}, 'pending',
+          ${signature.transactionDigest}::bytea, ${signature.transactionSealed}::bytea,
+          ${signature.phoneSealed}::bytea, ${signature.sealKeyId}, ${signature.codeNonce}::bytea,
+          ${signature.codeKeyId}, ${signature.attempts}::smallint,
+          ${signature.locale}, ${signature.firstFactor}, h.now, h.now + ${milliseconds(sql, signature.ttlMs)},
+          1, cardinality(h.hashes), h.hashes[cardinality(h.hashes)]
+        from h
+        returning *
+      ), c as (
+        ${this.#inserted(challenge, 1)} from h
+        returning *
+      )
+      select ${signatureColumns(sql)} from s, c, t`;
+    return row && { signature: toSignature(row), lease: { epoch: 1, durationMs: challenge.leaseMs } };
+  }
+
+  async findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined> {
+    const { sql } = this.#db;
+    type Row = SignatureRow & {
+      fingerprint: Buffer;
+      fingerprint_key_id: string;
+      key_challenge_id: string;
+    };
+    const [row] = await sql<Row[]>`
+      with ${this.#db.now()}
+      select k.fingerprint, k.fingerprint_key_id, k.challenge_id as key_challenge_id, ${signatureColumns(sql)}
+      from t, idempotency_key k
+      join signature s on s.id = k.signature_id
+      join challenge c on c.signature_id = s.id and c.number = s.challenges
+      where k.caller = ${caller} and k.scope = ${scope} and k.key = ${key}`;
+    return (
+      row && {
+        fingerprint: row.fingerprint,
+        fingerprintKeyId: row.fingerprint_key_id,
+        signatureId: row.id,
+        challengeId: row.key_challenge_id,
+        signature: toSignature(row),
+      }
+    );
+  }
+
+  async resend(
+    key: RequestKey,
+    signatureId: string,
+    challenge: NewChallenge,
+    rules: ResendRules,
+  ): Promise<Resend> {
+    // A second run sees what a concurrent resend has committed while the first one waited for it.
+    return (
+      (await this.#resendOnce(key, signatureId, challenge, rules)) ??
+      (await this.#resendOnce(key, signatureId, challenge, rules)) ?? { outcome: "not_found" }
+    );
+  }
+
+  async #resendOnce(
+    key: RequestKey,
+    signatureId: string,
+    challenge: NewChallenge,
+    rules: ResendRules,
+  ): Promise<Resend | undefined> {
+    const { sql } = this.#db;
+    type Row = SignatureRow & { outcome: Resend["outcome"]; was: SignatureStatus; retry_after_ms: number };
+    const [row] = await sql<Row[]>`
+      with ${this.#db.now()}, l as (
+        select s.*, t.now, c.id as latest_id, c.status as latest_status, c.lease_until,
+          case when c.provider_challenge_id is null then null else c.last_call_at end as accepted_at
+        from t, signature s
+        join challenge c on c.signature_id = s.id and c.number = s.challenges
+        where s.id = ${signatureId}::uuid and s.caller = ${key.caller}
+        for update of s, c
+      ), n as (
+        select l.*, (
+          select count(*) from challenge o
+          where o.signature_id = l.id and o.provider_challenge_id is not null
+        ) as accepted, (
+          select max(o.last_call_at) from challenge o
+          where o.signature_id = l.id and o.provider_challenge_id is not null
+        ) + ${milliseconds(sql, rules.cooldownMs)} as again_at
+        from l
+      ), o as (
+        select n.*, case
+          when exists (select from idempotency_key where caller = ${key.caller} and scope = ${key.scope}
+            and key = ${key.key}) then 'replay'
+          when n.status <> all (${openStatuses}::text[]) or n.expires_at <= n.now then 'closed'
+          when n.lease_until is not null then 'in_flight'
+          when n.again_at > n.now then 'too_soon'
+          when n.accepted > ${rules.most}::int then 'exhausted'
+          else 'created'
+        end as outcome
+        from n
+      ), k as (
+        insert into idempotency_key
+          (caller, scope, key, fingerprint, fingerprint_key_id, signature_id, challenge_id, created_at)
+        select ${key.caller}, ${key.scope}, ${key.key}, ${key.fingerprint}::bytea, ${key.fingerprintKeyId},
+          o.id, ${challenge.id}::uuid, o.now
+        from o where o.outcome = 'created'
+        on conflict do nothing
+        returning signature_id
+      ), d as (
+        select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types,
+          array[json_build_object('challenge_id', o.latest_id)::text, ${created(challenge)}::text] as details
+        from o join k on k.signature_id = o.id
+      ), ${appendedEvents(sql)}, p as (
+        update challenge set status = 'superseded' from h where challenge.id = h.latest_id
+        returning h.now
+      ), u as (
+        update signature set challenges = signature.challenges + 1, ${movedChain(sql)}
+        from h where signature.id = h.id
+        returning signature.*
+      ), c as (
+        ${this.#inserted(challenge, sql`(select challenges from u)`)} from p
+        returning *
+      )
+      select case when o.outcome = 'created' and s.id is null then 'replay' else o.outcome end as outcome,
+        case when o.status = any (${openStatuses}::text[]) then 'expired' else o.status end as was,
+        greatest(0, extract(epoch from coalesce(
+          case when o.outcome = 'in_flight' then o.lease_until else o.again_at end, o.now) - o.now) * 1000)::float8
+          as retry_after_ms,
+        ${signatureColumns(sql)}
+      from t, o left join u s on true left join c on true`;
+    if (row === undefined) return undefined;
+    switch (row.outcome) {
+      case "created": {
+        const lease = { epoch: 1, durationMs: challenge.leaseMs };
+        return { outcome: "created", signature: toSignature(row), lease };
+      }
+      case "closed":
+        return { outcome: "closed", status: row.was };
+      case "too_soon":
+      case "in_flight":
+        return { outcome: row.outcome, retryAfterMs: Math.ceil(row.retry_after_ms) };
+      default:
+        return { outcome: row.outcome };
+    }
+  }
+
+  async material(caller: string, signatureId: string): Promise<ChallengeMaterial | undefined> {
+    const { sql } = this.#db;
+    const [row] = await sql<MaterialRow[]>`
+      with ${this.#db.now()}
+      select ${materialColumns(sql)}
+      from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
+      where s.id = ${signatureId}::uuid and s.caller = ${caller}`;
+    return row && toMaterial(row, 0);
+  }
+
+  /** `insert … select` of a challenge whose first call begins with it; needs a `now` in its FROM. */
+  #inserted(challenge: NewChallenge, number: number | ReturnType<typeof milliseconds>) {
+    const { sql } = this.#db;
+    return sql`
+      insert into challenge
+        (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
+         calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
+      select ${challenge.id}::uuid, (select signature_id from k), ${number}::smallint, ${challenge.channel},
+        ${challenge.provider}, 'pending', ${challenge.maskedDestination}, ${challenge.brand},
+        ${challenge.webOtpHost}, now, 1, ${challenge.calls - 1}::int, now, now, 0, 1,
+        now + ${milliseconds(sql, challenge.leaseMs)}, false`;
+  }
+}
+
+/** The details of CHALLENGE_CREATED. */
+function created(challenge: NewChallenge): string {
+  return JSON.stringify({
+    challenge_id: challenge.id,
+    channel: challenge.channel,
+    provider: challenge.provider,
+  });
+}

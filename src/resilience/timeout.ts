@@ -1,0 +1,61 @@
+import type { Clock } from "../domain/clock.ts";
+import { LeaseLost, ProviderError } from "../domain/provider.ts";
+
+/** Milliseconds that a stopped call has to say what it did; part of the half second by which a lease is longer. */
+const graceMs = 100;
+
+export interface TimeoutLimits {
+  readonly clock: Clock;
+  readonly provider: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Makes a call that is stopped, by its signal, after `timeoutMs` or when the outer signal fires. What the
+ * call then says itself stands: it alone knows whether bytes were written. A call that says nothing within
+ * 100 ms, or only echoes the signal, is given up as `unknown`.
+ *
+ * Not cockatiel's timeout: that one either waits for a call that ignores its signal, or outruns the call's
+ * own error with a bare TaskCancelledError; it tells no timeout from a cancellation, and runs on global timers.
+ *
+ * @throws ProviderError `unknown`, "timeout" (or "other" when cancelled)
+ */
+export async function withTimeout<T>(
+  limits: TimeoutLimits,
+  call: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  signal.throwIfAborted();
+  const stop = new AbortController();
+  const ended = new AbortController();
+  const cancel = () => stop.abort(signal.reason);
+  signal.addEventListener("abort", cancel, { once: true });
+
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  const silent = stopped
+    .then(() => limits.clock.sleep(graceMs, ended.signal))
+    .then((): never => {
+      throw stop.signal.reason;
+    });
+  limits.clock.sleep(limits.timeoutMs, ended.signal).then(
+    () => stop.abort(new DOMException("the provider call timed out", "TimeoutError")),
+    () => {},
+  );
+
+  try {
+    return await Promise.race([call(stop.signal), silent]);
+  } catch (error) {
+    if (error instanceof ProviderError || error instanceof LeaseLost || !stop.signal.aborted) throw error;
+    throw new ProviderError({
+      provider: limits.provider,
+      providerErrorCode: signal.aborted ? "other" : "timeout",
+      outcome: "unknown",
+      retryable: true,
+    });
+  } finally {
+    ended.abort();
+    signal.removeEventListener("abort", cancel);
+  }
+}

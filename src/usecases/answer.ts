@@ -1,0 +1,81 @@
+import type { Clock } from "../domain/clock.ts";
+import { Failure } from "../domain/failure.ts";
+import type { Signature } from "../domain/signature.ts";
+import type { SignatureReader } from "../domain/stores.ts";
+import type { DeliveryEnd } from "./deliver-challenge.ts";
+
+interface Deps {
+  readonly clock: Clock;
+  readonly reader: SignatureReader;
+}
+
+/**
+ * What a caller is told who waits for a delivery: its end, or, when the wait is over, that it goes on.
+ * @throws Failure PROVIDER_REJECTED, PROVIDER_UNAVAILABLE or RATE_LIMITED, once that is committed
+ */
+export async function answer(
+  deps: Deps,
+  caller: string,
+  signature: Signature,
+  delivery: Promise<DeliveryEnd>,
+  waitMs: number,
+): Promise<Signature> {
+  const waited = new AbortController();
+  const over = deps.clock.sleep(waitMs, waited.signal).then(
+    () => undefined,
+    () => undefined,
+  );
+  const end = await Promise.race([delivery, over]);
+  waited.abort();
+  switch (end?.end) {
+    case "accepted":
+      return end.signature;
+    case "refused":
+      throw rejected(end.signature, end.errorCode);
+    case "given_up":
+      throw unavailable(
+        end.signature,
+        end.error.providerErrorCode,
+        end.error.retryAfterMs,
+        end.error.rateLimited,
+      );
+    default:
+      // Still under way, or settled by somebody else: the state as it is now, if it can be read.
+      return (await deps.reader.get(caller, signature.id).catch(() => undefined)) ?? signature;
+  }
+}
+
+/** The provider refused this destination or text for good; the signature stays open. */
+export function rejected(signature: Signature, errorCode: string): Failure {
+  return new Failure("PROVIDER_REJECTED", "the provider refused the message", {
+    metadata: providerMetadata(signature, errorCode),
+  });
+}
+
+/** Certainly nothing was sent. */
+export function unavailable(
+  signature: Signature,
+  errorCode: string,
+  retryAfterMs: number | undefined,
+  rateLimited = false,
+): Failure {
+  const metadata = providerMetadata(signature, errorCode);
+  return rateLimited
+    ? new Failure("RATE_LIMITED", "too many messages at once", {
+        metadata: { ...metadata, limit: "provider" },
+        retryAfterMs: retryAfterMs ?? 1000,
+      })
+    : new Failure("PROVIDER_UNAVAILABLE", "the provider took no message", {
+        metadata,
+        retryAfterMs: retryAfterMs ?? 1000,
+      });
+}
+
+function providerMetadata(signature: Signature, errorCode: string): Record<string, string> {
+  return {
+    provider: signature.challenge.provider,
+    provider_error_code: errorCode,
+    signature_id: signature.id,
+    challenge_id: signature.challenge.id,
+  };
+}

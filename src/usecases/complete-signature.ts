@@ -1,0 +1,88 @@
+import { Failure } from "../domain/failure.ts";
+import { type KeySource, keyById } from "../domain/keys.ts";
+import type { Observer } from "../domain/observation.ts";
+import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
+import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
+import type { ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
+import { type Transaction, transactionDigest } from "../domain/transaction.ts";
+
+export interface CompleteSignatureCommand {
+  readonly caller: string;
+  readonly signatureId: string;
+  /** Six ASCII digits. */
+  readonly code: string;
+  /** Where given, it must be the transaction that was started. */
+  readonly transaction: Transaction | undefined;
+}
+
+export interface CompletedSignature {
+  readonly signature: Signature;
+  /** Compact JWS. */
+  readonly receipt: string;
+}
+
+interface Deps {
+  readonly closings: ClosingStore;
+  readonly keys: KeySource;
+  readonly observer: Observer;
+}
+
+/** Checks a code. Whatever comes of it is committed before it is answered. */
+export class CompleteSignature {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** @throws Failure as the contract lists them */
+  async execute(command: CompleteSignatureCommand): Promise<CompletedSignature> {
+    const { closings, observer } = this.#deps;
+    const { caller, signatureId } = command;
+    const material = await closings.codeMaterial(caller, signatureId);
+    if (material === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
+    if (!isOpen(material.status)) throw closedFailure(material.status);
+
+    const verdict = await this.#verdict(command, material);
+    const completion = await closings.complete(caller, signatureId, verdict);
+    switch (completion?.outcome) {
+      case undefined:
+        throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
+      case "completed":
+        observer.observe({ type: "signature_closed", status: "completed", count: 1 });
+        return { signature: completion.signature, receipt: "" };
+      case "rejected":
+        observer.observe({ type: "code_rejected", signatureId });
+        throw mismatch(verdict, completion.attemptsRemaining);
+      case "failed":
+        observer.observe({ type: "code_rejected", signatureId });
+        observer.observe({ type: "signature_closed", status: "failed", count: 1 });
+        throw closedFailure("failed");
+      case "closed":
+        throw closedFailure(completion.status);
+    }
+  }
+
+  /** The code is derived and compared in any case, so that the time taken tells nothing. */
+  async #verdict(command: CompleteSignatureCommand, material: CodeMaterial): Promise<Verdict> {
+    const { signatureId, transaction, code } = command;
+    const pepper = await keyById(this.#deps.keys, "codePepper", material.codeKeyId);
+    const expected = oneTimeCode(pepper, {
+      signatureId,
+      nonce: material.codeNonce,
+      transactionDigest: material.transactionDigest,
+    });
+    const matches = codesMatch(expected, code);
+    const same =
+      transaction === undefined || transactionDigest(transaction).equals(material.transactionDigest);
+    if (!same) return "transaction_mismatch";
+    return matches ? "match" : "code_mismatch";
+  }
+}
+
+function mismatch(verdict: Verdict, attemptsRemaining: number): Failure {
+  const metadata = { attempts_remaining: String(attemptsRemaining) };
+  return verdict === "transaction_mismatch"
+    ? new Failure("TRANSACTION_MISMATCH", "the transaction is not the one that was started", { metadata })
+    : new Failure("CODE_MISMATCH", "the code is wrong", { metadata });
+}

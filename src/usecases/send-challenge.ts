@@ -1,0 +1,169 @@
+import type { Channel } from "../domain/challenge.ts";
+import type { Clock, Random } from "../domain/clock.ts";
+import { Failure } from "../domain/failure.ts";
+import { Faults } from "../domain/faults.ts";
+import { requestFingerprint } from "../domain/fingerprint.ts";
+import { type KeySource, primaryKey } from "../domain/keys.ts";
+import { parsePhoneNumber } from "../domain/phone-number.ts";
+import { chooseRoute, type Route } from "../domain/routing.ts";
+import { closedFailure, type Signature } from "../domain/signature.ts";
+import type {
+  DeliveryStore,
+  NewChallenge,
+  RequestKey,
+  Resend,
+  ResendRules,
+  SignatureReader,
+  SignatureStore,
+} from "../domain/stores.ts";
+import { answer } from "./answer.ts";
+import type { DeliverChallenge } from "./deliver-challenge.ts";
+import type { InFlight } from "./in-flight.ts";
+import { openChallenge } from "./outgoing-challenge.ts";
+import type { Replay } from "./replay.ts";
+import type { ChallengeRules, StartedSignature } from "./start-signature.ts";
+
+export interface SendChallengeCommand {
+  readonly caller: string;
+  readonly signatureId: string;
+  /** Undefined repeats the last channel. */
+  readonly channel: Channel | undefined;
+  readonly idempotencyKey: string;
+}
+
+interface Deps {
+  readonly signatures: SignatureStore;
+  readonly deliveries: DeliveryStore;
+  readonly reader: SignatureReader;
+  readonly keys: KeySource;
+  readonly deliver: DeliverChallenge;
+  readonly replay: Replay;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly routes: readonly Route[];
+  readonly rules: ResendRules;
+  readonly challenge: ChallengeRules;
+}
+
+/** Sends the code of an open signature again, once it is certain what became of the message before. */
+export class SendChallenge {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** @throws Failure as the contract lists them */
+  async execute(command: SendChallengeCommand, waitMs: number): Promise<StartedSignature> {
+    const { clock, keys, signatures } = this.#deps;
+    const entered = clock.now();
+    const leftMs = () => waitMs - (clock.now() - entered);
+    const { caller, signatureId } = command;
+    const content = { signature_id: signatureId, channel: command.channel ?? "" };
+    const replayed = await this.#replayed(command, content, waitMs);
+    if (replayed !== undefined) return replayed;
+
+    const fingerprintKey = primaryKey(keys.current().pseudonym);
+    const key: RequestKey = {
+      caller,
+      scope: signatureId,
+      key: command.idempotencyKey,
+      fingerprint: requestFingerprint(fingerprintKey.key, content),
+      fingerprintKeyId: fingerprintKey.id,
+    };
+    // The text's minutes count from the challenge's creation, so it is composed from the recorded row.
+    const { challenge, startedAt, resend } = await this.#recorded(command, key, leftMs());
+    if (resend.outcome === "replay") {
+      const again = await this.#replayed(command, content, leftMs());
+      if (again !== undefined) return again;
+    }
+    if (resend.outcome !== "created") throw refusal(resend);
+
+    const material = await signatures.material(caller, signatureId);
+    if (material === undefined || material.challengeId !== challenge.id) {
+      return { signature: resend.signature, replayed: false };
+    }
+    const outgoing = await openChallenge(keys, material);
+    if (outgoing === undefined) return { signature: resend.signature, replayed: false };
+    const start = { lease: resend.lease, startedAt, calls: challenge.calls, lifeMs: material.lifeLeftMs };
+    const { deliver, inFlight } = this.#deps;
+    const delivery = inFlight.start(challenge.id, (signal) => deliver.first(outgoing, start, signal));
+    const signature = await answer(this.#deps, caller, resend.signature, delivery, leftMs());
+    return { signature, replayed: false };
+  }
+
+  async #recorded(
+    command: SendChallengeCommand,
+    key: RequestKey,
+    waitMs: number,
+  ): Promise<{ challenge: NewChallenge; startedAt: number; resend: Resend }> {
+    const { clock, keys, random, routes, rules, signatures, challenge: made } = this.#deps;
+    const { caller, signatureId } = command;
+    const latest = await signatures.material(caller, signatureId);
+    if (latest === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
+    const route = chooseRoute(routes, command.channel ?? latest.channel);
+    const opened = await openChallenge(keys, latest);
+    const masked = opened && parsePhoneNumber(new Faults(), "", opened.to)?.masked;
+    const challenge: NewChallenge = {
+      id: random.uuid(),
+      ...route,
+      // An erased number belongs to a closed signature, which the store refuses below.
+      maskedDestination: masked ?? "+*** *** ***",
+      ...made,
+    };
+    let startedAt = clock.now();
+    let resend = await signatures.resend(key, signatureId, challenge, rules);
+    if (resend.outcome === "in_flight" && (await this.#settled(latest.challengeId, waitMs))) {
+      startedAt = clock.now();
+      resend = await signatures.resend(key, signatureId, challenge, rules);
+    }
+    return { challenge, startedAt, resend };
+  }
+
+  /** Looks up a parked challenge before another one takes its place; false where it is not parked. */
+  async #settled(challengeId: string, waitMs: number): Promise<boolean> {
+    const { clock, deliver, deliveries, inFlight, challenge } = this.#deps;
+    const startedAt = clock.now();
+    const material = await deliveries.resume(challengeId, challenge.leaseMs);
+    if (material === undefined) return false;
+    const settling = inFlight.start(challengeId, (signal) => deliver.settle(material, startedAt, signal));
+    const waited = new AbortController();
+    const over = clock.sleep(waitMs, waited.signal).catch(() => undefined);
+    await Promise.race([settling, over]);
+    waited.abort();
+    return true;
+  }
+
+  async #replayed(
+    command: SendChallengeCommand,
+    content: Readonly<Record<string, string>>,
+    waitMs: number,
+  ): Promise<{ signature: Signature; replayed: true } | undefined> {
+    const { replay, signatures } = this.#deps;
+    const { caller, signatureId, idempotencyKey } = command;
+    const record = await signatures.findKey(caller, signatureId, idempotencyKey);
+    if (record === undefined) return undefined;
+    return { signature: await replay.execute(caller, record, content, waitMs), replayed: true };
+  }
+}
+
+function refusal(resend: Exclude<Resend, { outcome: "created" }>): Failure {
+  switch (resend.outcome) {
+    case "closed":
+      return closedFailure(resend.status);
+    case "in_flight":
+    case "too_soon":
+      return new Failure("RESEND_TOO_SOON", "the last message is too recent", {
+        retryAfterMs: Math.max(1, resend.retryAfterMs),
+      });
+    case "exhausted":
+      return new Failure("RESENDS_EXHAUSTED", "no more messages for this signature");
+    case "not_found":
+      return new Failure("SIGNATURE_NOT_FOUND", "no such signature");
+    case "replay":
+      return new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
+        retryAfterMs: 1000,
+      });
+  }
+}

@@ -1,0 +1,200 @@
+import type { Channel } from "../domain/challenge.ts";
+import type { Clock, Random } from "../domain/clock.ts";
+import { Failure } from "../domain/failure.ts";
+import { requestFingerprint } from "../domain/fingerprint.ts";
+import { type KeySource, keyedDigest, primaryKey } from "../domain/keys.ts";
+import type { Observer } from "../domain/observation.ts";
+import { oneTimeCode } from "../domain/one-time-code.ts";
+import type { PhoneNumber } from "../domain/phone-number.ts";
+import { type AllowedCountries, checkDestination, chooseRoute, type Route } from "../domain/routing.ts";
+import { seal } from "../domain/seal.ts";
+import type { Signature } from "../domain/signature.ts";
+import type { NewSignature, SignatureReader, SignatureStore } from "../domain/stores.ts";
+import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
+import { answer } from "./answer.ts";
+import type { DeliverChallenge } from "./deliver-challenge.ts";
+import type { InFlight } from "./in-flight.ts";
+import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
+import type { Replay } from "./replay.ts";
+
+export interface StartSignatureCommand {
+  readonly caller: string;
+  readonly idempotencyKey: string;
+  readonly customerId: string;
+  readonly phoneNumber: PhoneNumber;
+  readonly transaction: Transaction;
+  /** Undefined lets the routing rules decide. */
+  readonly channel: Channel | undefined;
+  /** BCP 47; empty for the default language. */
+  readonly locale: string;
+  readonly ttlMs: number;
+  readonly firstFactor: string;
+}
+
+/** A signature as it is now, and whether an earlier call with the same key made it. */
+export interface StartedSignature {
+  readonly signature: Signature;
+  readonly replayed: boolean;
+}
+
+/** What every new challenge is made with. */
+export interface ChallengeRules {
+  readonly brand: string;
+  readonly webOtpHost: string;
+  /** Calls to the provider at most, the first included. */
+  readonly calls: number;
+  readonly leaseMs: number;
+}
+
+interface Deps {
+  readonly signatures: SignatureStore;
+  readonly reader: SignatureReader;
+  readonly keys: KeySource;
+  readonly deliver: DeliverChallenge;
+  readonly replay: Replay;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  readonly routes: readonly Route[];
+  readonly allowedCountries: AllowedCountries;
+  readonly attempts: number;
+  readonly challenge: ChallengeRules;
+}
+
+/** Records a signature, then sends its first challenge; a known key answers what it made before. */
+export class StartSignature {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @param waitMs how long the caller waits; the work goes on after it
+   * @throws Failure as the contract lists them
+   */
+  async execute(command: StartSignatureCommand, waitMs: number): Promise<StartedSignature> {
+    const { clock, deliver, inFlight, keys, observer, routes, signatures } = this.#deps;
+    const digest = transactionDigest(command.transaction);
+    const content = requestContent(command, digest);
+    const entered = clock.now();
+    let route: Route;
+    try {
+      route = chooseRoute(routes, command.channel);
+      checkDestination(this.#deps.allowedCountries, command.phoneNumber);
+    } catch (refusal) {
+      // What was started while it was allowed is still answered.
+      const replayed = await this.#replayed(command, content, waitMs);
+      if (replayed === undefined) throw refusal;
+      return replayed;
+    }
+
+    const fingerprintKey = primaryKey(keys.current().pseudonym);
+    const { record, outgoing } = this.#compose(command, digest, route);
+    const startedAt = clock.now();
+    const started = await signatures.start(
+      {
+        caller: command.caller,
+        scope: "start",
+        key: command.idempotencyKey,
+        fingerprint: requestFingerprint(fingerprintKey.key, content),
+        fingerprintKeyId: fingerprintKey.id,
+      },
+      record,
+    );
+    const leftMs = waitMs - (clock.now() - entered);
+    if (started === undefined) {
+      const replayed = await this.#replayed(command, content, leftMs);
+      if (replayed !== undefined) return replayed;
+      throw new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
+        retryAfterMs: 1000,
+      });
+    }
+    observer.observe({ type: "signature_started" });
+    const start = { lease: started.lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
+    const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
+    const signature = await answer(this.#deps, command.caller, started.signature, delivery, leftMs);
+    return { signature, replayed: false };
+  }
+
+  async #replayed(
+    command: StartSignatureCommand,
+    content: Readonly<Record<string, string | number>>,
+    waitMs: number,
+  ): Promise<StartedSignature | undefined> {
+    const record = await this.#deps.signatures.findKey(command.caller, "start", command.idempotencyKey);
+    if (record === undefined) return undefined;
+    const signature = await this.#deps.replay.execute(command.caller, record, content, waitMs);
+    return { signature, replayed: true };
+  }
+
+  /** The rows to record, and the message that they are enough to make again. */
+  #compose(
+    command: StartSignatureCommand,
+    digest: Buffer,
+    route: Route,
+  ): { record: NewSignature; outgoing: OutgoingChallenge } {
+    const { keys, random, challenge: rules, attempts } = this.#deps;
+    const rings = keys.current();
+    const pepper = primaryKey(rings.codePepper);
+    const sealKey = primaryKey(rings.phoneSeal);
+    const pseudonymKey = primaryKey(rings.pseudonym);
+    const id = random.uuid();
+    const challengeId = random.uuid();
+    const codeNonce = random.bytes(32);
+    const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
+    const { transaction, phoneNumber, locale } = command;
+    const { brand, webOtpHost } = rules;
+    const message = challengeText({
+      locale,
+      brand,
+      webOtpHost,
+      textLifeMs: command.ttlMs,
+      transaction,
+      code,
+    });
+    const record: NewSignature = {
+      id,
+      customerPseudonym: keyedDigest(pseudonymKey.key, "customer-id-v1", command.customerId),
+      customerKeyId: pseudonymKey.id,
+      transactionDigest: digest,
+      transactionSealed: seal(
+        sealKey.key,
+        id,
+        "transaction-v1",
+        canonicalTransaction(transaction),
+        random.bytes(12),
+      ),
+      phoneSealed: seal(sealKey.key, id, "phone-number-v1", phoneNumber.e164, random.bytes(12)),
+      sealKeyId: sealKey.id,
+      codeNonce,
+      codeKeyId: pepper.id,
+      attempts,
+      locale,
+      firstFactor: command.firstFactor,
+      ttlMs: command.ttlMs,
+      challenge: { id: challengeId, ...route, maskedDestination: phoneNumber.masked, ...rules },
+    };
+    return {
+      record,
+      outgoing: { signatureId: id, challengeId, ...route, to: phoneNumber.e164, ...message },
+    };
+  }
+}
+
+/** What makes two calls with one key the same request. */
+function requestContent(
+  command: StartSignatureCommand,
+  digest: Buffer,
+): Readonly<Record<string, string | number>> {
+  return {
+    customer_id: command.customerId,
+    phone_number: command.phoneNumber.e164,
+    transaction_digest: digest.toString("hex"),
+    channel: command.channel ?? "",
+    locale: command.locale,
+    ttl_ms: command.ttlMs,
+    first_factor: command.firstFactor,
+  };
+}

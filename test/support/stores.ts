@@ -1,0 +1,82 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { afterAll } from "vitest";
+import type { NewChallenge, NewSignature, RequestKey } from "../../src/domain/stores.ts";
+import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
+import { Database } from "../../src/postgres/database.ts";
+import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
+import { PostgresSignatureReader } from "../../src/postgres/signature-reader.ts";
+import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
+import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
+import { useDatabase } from "./database.ts";
+
+/** The stores on a database of their own, with a time of day that only moves when the test says so. */
+export async function useStores() {
+  const { url, sql } = await useDatabase();
+  const time = { now: new Date("2026-11-22T12:00:00.000Z") };
+  const db = new Database({ url, connections: 10, clock: () => time.now });
+  afterAll(() => db.close());
+  return {
+    url,
+    sql,
+    db,
+    signatures: new PostgresSignatureStore(db),
+    closings: new PostgresClosingStore(db),
+    deliveries: new PostgresDeliveryStore(db),
+    reader: new PostgresSignatureReader(db),
+    upkeep: new PostgresUpkeepStore(db),
+    now: () => time.now,
+    pass(ms: number) {
+      time.now = new Date(time.now.getTime() + ms);
+    },
+  };
+}
+
+export function aRequestKey(over: Partial<RequestKey> = {}): RequestKey {
+  return {
+    caller: "payments",
+    scope: "start",
+    key: randomUUID(),
+    fingerprint: randomBytes(32),
+    fingerprintKeyId: "n1",
+    ...over,
+  };
+}
+
+export function aNewChallenge(over: Partial<NewChallenge> = {}): NewChallenge {
+  return {
+    id: randomUUID(),
+    channel: "sms",
+    provider: "twilio",
+    maskedDestination: "+34 *** *** 001",
+    brand: "",
+    webOtpHost: "",
+    calls: 4,
+    leaseMs: 20_000,
+    ...over,
+  };
+}
+
+export function aNewSignature(over: Partial<NewSignature> = {}): NewSignature {
+  return {
+    id: randomUUID(),
+    customerPseudonym: randomBytes(32),
+    customerKeyId: "n1",
+    transactionDigest: randomBytes(32),
+    transactionSealed: randomBytes(60),
+    phoneSealed: randomBytes(40),
+    sealKeyId: "s1",
+    codeNonce: randomBytes(32),
+    codeKeyId: "p1",
+    attempts: 3,
+    locale: "es",
+    firstFactor: "",
+    ttlMs: 300_000,
+    challenge: aNewChallenge(),
+    ...over,
+  };
+}
+
+/** A Message SID that no other test uses. */
+export function aSid(): string {
+  return `SM${randomBytes(16).toString("hex")}`;
+}
