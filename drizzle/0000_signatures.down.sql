@@ -1,3 +1,12 @@
+drop table operator_order;
+drop table provider_receipt;
+drop table checkpoint;
+drop table seal;
+drop table receipt;
+drop table prefix_traffic;
+drop table caller_grants;
+drop table phone_guard;
+drop table customer_guard;
 drop table provider_rate;
 drop table known_key;
 drop table installation;

@@ -90,6 +90,17 @@ export function readConfig(variables: Variables): Config {
   return deepFreeze(config);
 }
 
+/**
+ * The part of the configuration that a tool needs which works on the database alone.
+ * @throws ConfigError
+ */
+export function readDatabaseConfig(variables: Variables): Pick<Config, "database" | "dataDir"> {
+  const env = new Environment(variables);
+  const config = { database: readDatabase(env), dataDir: env.text("DATA_DIR") ?? ".data" };
+  if (env.faults.length > 0) throw new ConfigError(env.faults);
+  return deepFreeze(config);
+}
+
 function readDatabase(env: Environment): Config["database"] {
   const checked = (name: string) => {
     const url = env.text(name);

@@ -12,6 +12,12 @@ export interface SignatureConfig {
   /** ISO 3166-1 alpha-2 codes, or `*`. */
   readonly allowedCountries: ReadonlySet<string> | "*";
   readonly keysFile: string | undefined;
+  readonly limits: {
+    readonly customerPerMinute: number;
+    readonly phonePer10Minutes: number;
+    readonly callerPerSecond: number;
+  };
+  readonly block: { readonly failures: number; readonly windowMs: number; readonly blockMs: number };
 }
 
 export function readSignature(env: Environment, sandbox: boolean, timeoutMs: number): SignatureConfig {
@@ -31,6 +37,16 @@ export function readSignature(env: Environment, sandbox: boolean, timeoutMs: num
     defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
     allowedCountries: readCountries(env, sandbox),
     keysFile: env.text("SIGNATURE_KEYS_FILE"),
+    limits: {
+      customerPerMinute: env.whole("SIGNATURE_LIMIT_CUSTOMER_PER_MINUTE", 10, 0, 1000),
+      phonePer10Minutes: env.whole("SIGNATURE_LIMIT_PHONE_PER_10_MINUTES", 10, 0, 1000),
+      callerPerSecond: env.whole("SIGNATURE_LIMIT_CALLER_PER_SECOND", 100, 0, 100_000),
+    },
+    block: {
+      failures: env.whole("SIGNATURE_BLOCK_FAILURES", 5, 0, 100),
+      windowMs: env.number("SIGNATURE_BLOCK_WINDOW_SECONDS", 3600, 1, 86_400) * 1000,
+      blockMs: env.number("SIGNATURE_BLOCK_SECONDS", 900, 1, 86_400) * 1000,
+    },
   };
 }
 

@@ -53,3 +53,12 @@ export function primaryKey(ring: KeyRing): { id: string; key: Uint8Array } {
 export function keyedDigest(key: Uint8Array, purpose: string, content: string): Buffer {
   return createHmac("sha256", key).update(purpose).update("\0").update(content).digest();
 }
+
+/**
+ * The pseudonyms of a value under every key of a ring, in one order for all: limits and blocks are counted
+ * under each, so that replicas which learn of a new key at different times share at least one.
+ */
+export function pseudonyms(ring: KeyRing, purpose: string, value: string): Buffer[] {
+  const all = [...ring.keys.values()].map((key) => keyedDigest(key, purpose, value));
+  return all.sort((a, b) => a.compare(b));
+}

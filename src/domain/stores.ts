@@ -40,6 +40,9 @@ export interface NewSignature {
   readonly id: string;
   readonly customerPseudonym: Buffer;
   readonly customerKeyId: string;
+  /** What limits and blocks are counted under: a pseudonym for each key in the ring, oldest use included. */
+  readonly customerGuards: readonly Buffer[];
+  readonly phoneGuards: readonly Buffer[];
   readonly transactionDigest: Buffer;
   readonly transactionSealed: Buffer;
   readonly phoneSealed: Buffer;
@@ -95,7 +98,26 @@ export interface ChallengeMaterial {
   readonly webOtpHost: string;
 }
 
-export interface ResendRules {
+/** Messages to one number that no completion followed, in any ten minutes; 0: no limit. */
+export interface MessageLimits {
+  readonly phonePer10Minutes: number;
+}
+
+export interface StartLimits extends MessageLimits {
+  /** Signatures that one customer starts, in any minute; 0: no limit. */
+  readonly customerPerMinute: number;
+}
+
+/** When wrong codes in a row block a customer (PSD2 RTS Art. 4(3)(b)). */
+export interface BlockRules {
+  /** Wrong codes in a row, over all signatures of the customer; 0: never. */
+  readonly failures: number;
+  /** They count while they fall into this time. */
+  readonly windowMs: number;
+  readonly blockMs: number;
+}
+
+export interface ResendRules extends MessageLimits {
   readonly cooldownMs: number;
   /** Messages after the first that were or may have been accepted. */
   readonly most: number;
@@ -112,13 +134,20 @@ export type Resend =
   | { readonly outcome: "not_found" };
 
 export interface SignatureStore {
-  /** Records a signature with its first challenge under a lease; undefined where the key is taken. */
+  /**
+   * Records a signature with its first challenge under a lease; undefined where the key is taken.
+   * @throws Failure RATE_LIMITED or CUSTOMER_BLOCKED, with nothing recorded
+   */
   start(
     key: RequestKey,
     signature: NewSignature,
+    limits: StartLimits,
   ): Promise<{ signature: Signature; lease: Lease } | undefined>;
   findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined>;
-  /** Supersedes the latest challenge by a new one under a lease, and binds the key, or says why not. */
+  /**
+   * Supersedes the latest challenge by a new one under a lease, and binds the key, or says why not.
+   * @throws Failure RATE_LIMITED or CUSTOMER_BLOCKED, with nothing recorded
+   */
   resend(key: RequestKey, signatureId: string, challenge: NewChallenge, rules: ResendRules): Promise<Resend>;
   /** What a new challenge of a signature is made of; undefined for another caller's. */
   material(caller: string, signatureId: string): Promise<ChallengeMaterial | undefined>;
@@ -139,6 +168,8 @@ export type Completion =
   | { readonly outcome: "rejected"; readonly attemptsRemaining: number }
   /** This wrong code was the last. */
   | { readonly outcome: "failed" }
+  /** Nothing was consumed. */
+  | { readonly outcome: "blocked"; readonly retryAfterMs: number }
   | { readonly outcome: "closed"; readonly status: SignatureStatus };
 
 export type Abortion =
@@ -148,7 +179,12 @@ export type Abortion =
 export interface ClosingStore {
   codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined>;
   /** Consumes an attempt and acts on the verdict in the same statement; undefined for another caller's. */
-  complete(caller: string, signatureId: string, verdict: Verdict): Promise<Completion | undefined>;
+  complete(
+    caller: string,
+    signatureId: string,
+    verdict: Verdict,
+    block: BlockRules,
+  ): Promise<Completion | undefined>;
   abort(
     caller: string,
     signatureId: string,

@@ -1,6 +1,14 @@
 import type { AbortReason, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
-import type { Abortion, ClosingStore, CodeMaterial, Completion, Verdict } from "../domain/stores.ts";
+import type {
+  Abortion,
+  BlockRules,
+  ClosingStore,
+  CodeMaterial,
+  Completion,
+  Verdict,
+} from "../domain/stores.ts";
+import { blocked, countedFailure, forgivenFailures } from "./block.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
 import type { Database } from "./database.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
@@ -39,11 +47,16 @@ export class PostgresClosingStore implements ClosingStore {
     );
   }
 
-  async complete(caller: string, signatureId: string, verdict: Verdict): Promise<Completion | undefined> {
+  async complete(
+    caller: string,
+    signatureId: string,
+    verdict: Verdict,
+    block: BlockRules,
+  ): Promise<Completion | undefined> {
     // A challenge that was added while this statement waited is only seen by a second run.
     return (
-      (await this.#completeOnce(caller, signatureId, verdict)) ??
-      (await this.#completeOnce(caller, signatureId, verdict))
+      (await this.#completeOnce(caller, signatureId, verdict, block)) ??
+      (await this.#completeOnce(caller, signatureId, verdict, block))
     );
   }
 
@@ -51,9 +64,16 @@ export class PostgresClosingStore implements ClosingStore {
     caller: string,
     signatureId: string,
     verdict: Verdict,
+    block: BlockRules,
   ): Promise<Completion | undefined> {
     const { sql } = this.#db;
-    type Row = SignatureRow & { outcome: Completion["outcome"]; was: SignatureStatus; left: number };
+    type Row = SignatureRow & {
+      outcome: Completion["outcome"];
+      was: SignatureStatus;
+      left: number;
+      blocked_ms: number | null;
+    };
+    const right = verdict === "match";
     const wrong = verdict === "transaction_mismatch" ? "TRANSACTION_MISMATCH" : "CODE_REJECTED";
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
@@ -61,10 +81,11 @@ export class PostgresClosingStore implements ClosingStore {
         join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.id = ${signatureId}::uuid and s.caller = ${caller}
         for update of s, c
-      ), o as (
+      ), ${countedFailure(sql, !right, block)}, o as (
         select l.*, case
           when l.status <> all (${openStatuses}::text[]) or l.expires_at <= l.now then 'closed'
-          when ${verdict === "match"}::boolean then 'completed'
+          when ${blocked(sql, !right, block)} then 'blocked'
+          when ${right}::boolean then 'completed'
           when l.attempts_remaining <= 1 then 'failed'
           else 'rejected'
         end as outcome
@@ -92,14 +113,16 @@ export class PostgresClosingStore implements ClosingStore {
         from o
       ), ${appendedEvents(sql)}, u as (
         ${closedSignature(sql)}, attempts_remaining = h.left
-        from h where signature.id = h.id and h.outcome <> 'closed'
+        from h where signature.id = h.id and h.outcome not in ('closed', 'blocked')
         returning signature.*
       ), v as (
         ${closedChallenges(sql)}
         from h where challenge.signature_id = h.id and h.next_closed_at is not null
         returning challenge.*
-      )
+      ), ${forgivenFailures(sql)}
       select h.outcome, h.left,
+        (select extract(epoch from max(b.blocked_until) - h.now) * 1000 from customer_guard b
+          where b.pseudonym = any (h.customer_guards))::float8 as blocked_ms,
         case when h.status = any (${openStatuses}::text[]) then 'expired' else h.status end as was,
         ${signatureColumns(sql)}
       from t, h left join u s on true left join v c on c.id = h.latest_id`;
@@ -111,6 +134,8 @@ export class PostgresClosingStore implements ClosingStore {
         return { outcome: "rejected", attemptsRemaining: row.left };
       case "failed":
         return { outcome: "failed" };
+      case "blocked":
+        return { outcome: "blocked", retryAfterMs: Math.max(1, Math.ceil(row.blocked_ms ?? block.blockMs)) };
       case "closed":
         return { outcome: "closed", status: row.was };
     }

@@ -48,3 +48,8 @@ export class Database {
 export function milliseconds(sql: Sql, ms: number): Fragment {
   return sql`make_interval(secs => ${ms / 1000}::float8)`;
 }
+
+/** A bytea[] parameter, sent as text: the driver would take a list of buffers for one bytea. */
+export function byteaArray(sql: Sql, values: readonly Buffer[]): Fragment {
+  return sql`${values.map((value) => `\\x${value.toString("hex")}`)}::text[]::bytea[]`;
+}

@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { Failure } from "../domain/failure.ts";
 
 /**
@@ -14,6 +15,15 @@ export function isUnavailable(error: unknown): boolean {
   return typeof code === "string" && transient.test(code);
 }
 
+/** The Failure behind a statement that a limit ended (the function `refuse`); nothing of it was done. */
+export function refusalOf(error: unknown): Failure | undefined {
+  if (!(error instanceof postgres.PostgresError) || error.code !== "SR001") return undefined;
+  const retryAfterMs = Number(error.detail);
+  return error.message === "blocked"
+    ? new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", { retryAfterMs })
+    : new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit: error.message } });
+}
+
 /**
  * The same store, whose methods answer SERVICE_UNAVAILABLE while the database is away. The cause, which
  * names hosts and may quote rows, is for the log alone.
@@ -27,6 +37,8 @@ export function guarded<T extends object>(store: T): T {
         try {
           return await (member.apply(target, args) as unknown);
         } catch (cause) {
+          const refusal = refusalOf(cause);
+          if (refusal !== undefined) throw refusal;
           if (!isUnavailable(cause)) throw cause;
           throw new Failure("SERVICE_UNAVAILABLE", "the database is not available", {
             retryAfterMs: 1000,

@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   customType,
+  date,
   index,
   integer,
   pgTable,
@@ -32,6 +33,9 @@ export const signature = pgTable(
     caller: text("caller").notNull(),
     customerPseudonym: bytes("customer_pseudonym").notNull(),
     customerKeyId: text("customer_key_id").notNull(),
+    /** Rows of customer_guard and phone_guard, one for each pseudonym key that was known at the start. */
+    customerGuards: bytes("customer_guards").array().notNull(),
+    phoneGuards: bytes("phone_guards").array().notNull(),
     status: text("status", { enum: signatureStatuses }).notNull(),
     transactionDigest: bytes("transaction_digest").notNull(),
     transactionSealed: bytes("transaction_sealed").notNull(),
@@ -52,6 +56,8 @@ export const signature = pgTable(
     /** Number of the last event; it grows with every change. */
     chainLength: integer("chain_length").notNull(),
     chainHead: bytes("chain_head").notNull(),
+    /** How much of the chain the latest seal covers; 0: none yet. */
+    sealedLength: integer("sealed_length").notNull(),
   },
   (table) => [
     check("signature_status_known", oneOf(table.status, signatureStatuses)),
@@ -74,6 +80,11 @@ export const signature = pgTable(
     check("signature_nonce_is_32_bytes", sql`octet_length(${table.codeNonce}) = 32`),
     check("signature_chain_head_is_sha256", sql`octet_length(${table.chainHead}) = 32`),
     check("signature_chain_grows", sql`${table.chainLength} > 0`),
+    // For retention, which reads from the oldest.
+    index("signature_by_closure").on(table.closedAt).where(sql`${table.closedAt} is not null`),
+    index("signature_to_seal")
+      .on(table.closedAt)
+      .where(sql`${table.closedAt} is not null and ${table.sealedLength} < ${table.chainLength}`),
     // Holds open rows only, so it stays small however many closed signatures are kept.
     index("signature_closed_with_phone")
       .on(table.closedAt)
@@ -212,3 +223,142 @@ export const providerRate = pgTable("provider_rate", {
   provider: text("provider").primaryKey(),
   nextAt: timestamp("next_at", { withTimezone: true }).notNull(),
 });
+
+/** What a customer has started, and how often in a row a code was wrong, by keyed pseudonym. */
+export const customerGuard = pgTable(
+  "customer_guard",
+  {
+    pseudonym: bytes("pseudonym").primaryKey(),
+    /** Instants of the starts of the last minute: an exact sliding window. */
+    starts: instant("starts").array().notNull(),
+    failures: smallint("failures").notNull(),
+    firstFailureAt: instant("first_failure_at"),
+    blockedUntil: instant("blocked_until"),
+    touchedAt: instant("touched_at").notNull(),
+  },
+  (table) => [
+    check("customer_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
+    check("customer_guard_failures_counted", sql`${table.failures} >= 0`),
+    index("customer_guard_by_age").on(table.touchedAt),
+  ],
+);
+
+/** Messages to a phone number that no completion followed, by keyed pseudonym. */
+export const phoneGuard = pgTable(
+  "phone_guard",
+  {
+    pseudonym: bytes("pseudonym").primaryKey(),
+    /** Instants of the messages of the last ten minutes. */
+    messages: instant("messages").array().notNull(),
+    blockedUntil: instant("blocked_until"),
+    touchedAt: instant("touched_at").notNull(),
+  },
+  (table) => [
+    check("phone_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
+    index("phone_guard_by_age").on(table.touchedAt),
+  ],
+);
+
+/** Calls granted to replicas in batches, per caller: what the last second and a bit has handed out. */
+export const callerGrants = pgTable("caller_grants", {
+  caller: text("caller").primaryKey(),
+  grantedAt: timestamp("granted_at", { withTimezone: true }).array().notNull(),
+  counts: integer("counts").array().notNull(),
+});
+
+/** Messages and completions by number prefix and ten minutes, added up by each replica every few seconds. */
+export const prefixTraffic = pgTable(
+  "prefix_traffic",
+  {
+    prefix: text("prefix").notNull(),
+    since: instant("since").notNull(),
+    messages: integer("messages").notNull(),
+    completions: integer("completions").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.prefix, table.since] }),
+    // A whole number is personal data: the last four digits are never here.
+    check("prefix_traffic_is_prefix", sql`${table.prefix} ~ '^\\+[0-9]{1,11}$'`),
+    index("prefix_traffic_by_age").on(table.since),
+  ],
+);
+
+/** The signed proof of a completion, kept as it was given. */
+export const receipt = pgTable("receipt", {
+  signatureId: uuid("signature_id")
+    .primaryKey()
+    .references(() => signature.id),
+  jws: text("jws").notNull(),
+});
+
+/** Signed statements that a closed signature's chain had this length and this head. */
+export const seal = pgTable(
+  "seal",
+  {
+    signatureId: uuid("signature_id").notNull(),
+    length: integer("length").notNull(),
+    head: bytes("head").notNull(),
+    keyId: text("key_id").notNull(),
+    /** Ed25519. */
+    signature: bytes("signature").notNull(),
+    sealedAt: instant("sealed_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.signatureId, table.length] }),
+    check("seal_head_is_sha256", sql`octet_length(${table.head}) = 32`),
+    check("seal_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
+    index("seal_by_time").on(table.sealedAt),
+  ],
+);
+
+/** A signed digest over all seals of a day (UTC), chained to the day before: a missing seal shows. */
+export const checkpoint = pgTable(
+  "checkpoint",
+  {
+    day: date("day").primaryKey(),
+    seals: integer("seals").notNull(),
+    digest: bytes("digest").notNull(),
+    previous: bytes("previous").notNull(),
+    keyId: text("key_id").notNull(),
+    signature: bytes("signature").notNull(),
+  },
+  (table) => [
+    check("checkpoint_digest_is_sha256", sql`octet_length(${table.digest}) = 32`),
+    check("checkpoint_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
+  ],
+);
+
+/** Verified callbacks as they came, without the customer's number, sealed with the evidence key. */
+export const providerReceipt = pgTable(
+  "provider_receipt",
+  {
+    challengeId: uuid("challenge_id")
+      .notNull()
+      .references(() => challenge.id),
+    number: integer("number").generatedAlwaysAsIdentity(),
+    receivedAt: instant("received_at").notNull(),
+    /** JSON of the parameters, kept as the text that was sealed. */
+    parameters: text("parameters").notNull(),
+    proof: text("proof").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.challengeId, table.number] })],
+);
+
+/** What an operator ordered: replicas act on it within a sweep, through the use cases. */
+export const operatorOrder = pgTable(
+  "operator_order",
+  {
+    id: uuid("id").primaryKey(),
+    orderedAt: instant("ordered_at").notNull(),
+    /** The operator's name; it stands in the timeline. */
+    orderedBy: text("ordered_by").notNull(),
+    command: text("command").notNull(),
+    /** A JSON object of strings. */
+    parameters: text("parameters").notNull(),
+    /** Who works on it until when; another replica may take it after that. */
+    takenUntil: instant("taken_until"),
+    doneAt: instant("done_at"),
+    result: text("result"),
+  },
+  (table) => [index("operator_order_open").on(table.orderedAt).where(sql`${table.doneAt} is null`)],
+);

@@ -10,9 +10,17 @@ import type {
   Resend,
   ResendRules,
   SignatureStore,
+  StartLimits,
 } from "../domain/stores.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
-import { type Database, milliseconds } from "./database.ts";
+import { byteaArray, type Database, milliseconds } from "./database.ts";
+import {
+  countedMessage,
+  countedStart,
+  refusedIfBlocked,
+  refusedIfTooManyMessages,
+  refusedIfTooManyStarts,
+} from "./guards.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
 
@@ -27,9 +35,12 @@ export class PostgresSignatureStore implements SignatureStore {
   async start(
     key: RequestKey,
     signature: NewSignature,
+    limits: StartLimits,
   ): Promise<{ signature: Signature; lease: Lease } | undefined> {
     const { sql } = this.#db;
-    const { challenge } = signature;
+    const { challenge, customerGuards, phoneGuards } = signature;
+    const customers = byteaArray(sql, customerGuards);
+    const phones = byteaArray(sql, phoneGuards);
     // The unique index of the keys decides between parallel calls: who inserts the key inserts the rest.
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, k as (
@@ -40,7 +51,8 @@ export class PostgresSignatureStore implements SignatureStore {
         from t
         on conflict do nothing
         returning signature_id
-      ), d as (
+      ), ${countedStart(sql, customerGuards, limits.customerPerMinute)},
+      ${countedMessage(sql, phones, limits)}, d as (
         select k.signature_id as id, 0 as chain_length, ''::bytea as chain_head, t.now,
           array['SIGNATURE_STARTED', 'CHALLENGE_CREATED'] as types,
           array[
@@ -50,22 +62,27 @@ export class PostgresSignatureStore implements SignatureStore {
         from k, t
       ), ${appendedEvents(sql)}, s as (
         insert into signature
-          (id, caller, customer_pseudonym, customer_key_id, status, transaction_digest, transaction_sealed,
+          (id, caller, customer_pseudonym, customer_key_id, customer_guards, phone_guards, status, transaction_digest, transaction_sealed,
            phone_sealed, seal_key_id, code_nonce, code_key_id, attempts_remaining, locale, first_factor,
-           created_at, expires_at, challenges, chain_length, chain_head)
-        select h.id, ${key.caller}, ${signature.customerPseudonym}::bytea, ${signature.customerKeyId}, 'pending',
+           created_at, expires_at, challenges, chain_length, chain_head, sealed_length)
+        select h.id, ${key.caller}, ${signature.customerPseudonym}::bytea, ${signature.customerKeyId},
+          ${customers}, ${phones}, 'pending',
           ${signature.transactionDigest}::bytea, ${signature.transactionSealed}::bytea,
           ${signature.phoneSealed}::bytea, ${signature.sealKeyId}, ${signature.codeNonce}::bytea,
           ${signature.codeKeyId}, ${signature.attempts}::smallint,
           ${signature.locale}, ${signature.firstFactor}, h.now, h.now + ${milliseconds(sql, signature.ttlMs)},
-          1, cardinality(h.hashes), h.hashes[cardinality(h.hashes)]
+          1, cardinality(h.hashes), h.hashes[cardinality(h.hashes)], 0
         from h
         returning *
       ), c as (
         ${this.#inserted(challenge, 1)} from h
         returning *
       )
-      select ${signatureColumns(sql)} from s, c, t`;
+      select ${signatureColumns(sql)},
+        ${refusedIfBlocked(sql, customers)},
+        ${refusedIfTooManyStarts(sql, customerGuards, limits.customerPerMinute)},
+        ${refusedIfTooManyMessages(sql, phones, limits)}
+      from s, c, t`;
     return row && { signature: toSignature(row), lease: { epoch: 1, durationMs: challenge.leaseMs } };
   }
 
@@ -151,11 +168,11 @@ export class PostgresSignatureStore implements SignatureStore {
         from o where o.outcome = 'created'
         on conflict do nothing
         returning signature_id
-      ), d as (
+      ), ${countedMessage(sql, sql`(select phone_guards from l)`, rules)}, d as (
         select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types,
           array[json_build_object('challenge_id', o.latest_id)::text, ${created(challenge)}::text] as details
         from o join k on k.signature_id = o.id
-      ), ${appendedEvents(sql)}, p as (
+      ), ${appendedEvents(sql)}, x as (
         update challenge set status = 'superseded' from h where challenge.id = h.latest_id
         returning h.now
       ), u as (
@@ -163,7 +180,7 @@ export class PostgresSignatureStore implements SignatureStore {
         from h where signature.id = h.id
         returning signature.*
       ), c as (
-        ${this.#inserted(challenge, sql`(select challenges from u)`)} from p
+        ${this.#inserted(challenge, sql`(select challenges from u)`)} from x
         returning *
       )
       select case when o.outcome = 'created' and s.id is null then 'replay' else o.outcome end as outcome,
@@ -171,6 +188,8 @@ export class PostgresSignatureStore implements SignatureStore {
         greatest(0, extract(epoch from coalesce(
           case when o.outcome = 'in_flight' then o.lease_until else o.again_at end, o.now) - o.now) * 1000)::float8
           as retry_after_ms,
+        ${refusedIfBlocked(sql, sql`(select customer_guards from l)`)},
+        ${refusedIfTooManyMessages(sql, sql`(select phone_guards from l)`, rules)},
         ${signatureColumns(sql)}
       from t, o left join u s on true left join c on true`;
     if (row === undefined) return undefined;

@@ -3,7 +3,7 @@ import { type KeySource, keyById } from "../domain/keys.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
 import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
-import type { ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
+import type { BlockRules, ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
 import { type Transaction, transactionDigest } from "../domain/transaction.ts";
 
 export interface CompleteSignatureCommand {
@@ -25,6 +25,7 @@ interface Deps {
   readonly closings: ClosingStore;
   readonly keys: KeySource;
   readonly observer: Observer;
+  readonly block: BlockRules;
 }
 
 /** Checks a code. Whatever comes of it is committed before it is answered. */
@@ -44,7 +45,7 @@ export class CompleteSignature {
     if (!isOpen(material.status)) throw closedFailure(material.status);
 
     const verdict = await this.#verdict(command, material);
-    const completion = await closings.complete(caller, signatureId, verdict);
+    const completion = await closings.complete(caller, signatureId, verdict, this.#deps.block);
     switch (completion?.outcome) {
       case undefined:
         throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
@@ -58,6 +59,10 @@ export class CompleteSignature {
         observer.observe({ type: "code_rejected", signatureId });
         observer.observe({ type: "signature_closed", status: "failed", count: 1 });
         throw closedFailure("failed");
+      case "blocked":
+        throw new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", {
+          retryAfterMs: completion.retryAfterMs,
+        });
       case "closed":
         throw closedFailure(completion.status);
     }

@@ -2,14 +2,14 @@ import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
-import { type KeySource, keyedDigest, primaryKey } from "../domain/keys.ts";
+import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
 import { type AllowedCountries, checkDestination, chooseRoute, type Route } from "../domain/routing.ts";
 import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { NewSignature, SignatureReader, SignatureStore } from "../domain/stores.ts";
+import type { NewSignature, SignatureReader, SignatureStore, StartLimits } from "../domain/stores.ts";
 import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -59,6 +59,7 @@ interface Deps {
   readonly routes: readonly Route[];
   readonly allowedCountries: AllowedCountries;
   readonly attempts: number;
+  readonly limits: StartLimits;
   readonly challenge: ChallengeRules;
 }
 
@@ -102,6 +103,7 @@ export class StartSignature {
         fingerprintKeyId: fingerprintKey.id,
       },
       record,
+      this.#deps.limits,
     );
     const leftMs = waitMs - (clock.now() - entered);
     if (started === undefined) {
@@ -158,6 +160,8 @@ export class StartSignature {
       id,
       customerPseudonym: keyedDigest(pseudonymKey.key, "customer-id-v1", command.customerId),
       customerKeyId: pseudonymKey.id,
+      customerGuards: pseudonyms(rings.pseudonym, "customer-guard-v1", command.customerId),
+      phoneGuards: pseudonyms(rings.pseudonym, "phone-guard-v1", phoneNumber.e164),
       transactionDigest: digest,
       transactionSealed: seal(
         sealKey.key,

@@ -1,14 +1,22 @@
 import { expect, test } from "vitest";
 import type { Verdict } from "../../src/domain/stores.ts";
-import { aNewChallenge, aNewSignature, aRequestKey, aSid, useStores } from "../support/stores.ts";
+import {
+  aNewChallenge,
+  aNewSignature,
+  aRequestKey,
+  aSid,
+  noBlock,
+  noLimits,
+  useStores,
+} from "../support/stores.ts";
 
 const { signatures, deliveries, closings, reader, upkeep, sql, pass, now } = await useStores();
-const rules = { cooldownMs: 30_000, most: 5 };
+const rules = { ...noLimits, cooldownMs: 30_000, most: 5 };
 
 async function started(over = {}) {
   const signature = aNewSignature(over);
   const key = aRequestKey();
-  const result = await signatures.start(key, signature);
+  const result = await signatures.start(key, signature, noLimits);
   if (result === undefined) throw new Error("not started");
   return { id: signature.id, challengeId: signature.challenge.id, key, ...result };
 }
@@ -42,7 +50,9 @@ test("a start records signature, challenge with its first call begun, and two ev
 
 test("fifty parallel starts with one key record one signature", async () => {
   const key = aRequestKey();
-  const starts = await Promise.all(Array.from({ length: 50 }, () => signatures.start(key, aNewSignature())));
+  const starts = await Promise.all(
+    Array.from({ length: 50 }, () => signatures.start(key, aNewSignature(), noLimits)),
+  );
   const won = starts.filter((start) => start !== undefined);
   expect(won).toHaveLength(1);
   const record = await signatures.findKey(key.caller, "start", key.key);
@@ -52,8 +62,8 @@ test("fifty parallel starts with one key record one signature", async () => {
 
 test("the same key of another caller is another key", async () => {
   const key = aRequestKey();
-  expect(await signatures.start(key, aNewSignature())).toBeDefined();
-  expect(await signatures.start({ ...key, caller: "cards" }, aNewSignature())).toBeDefined();
+  expect(await signatures.start(key, aNewSignature(), noLimits)).toBeDefined();
+  expect(await signatures.start({ ...key, caller: "cards" }, aNewSignature(), noLimits)).toBeDefined();
 });
 
 test("another caller's signature does not exist", async () => {
@@ -61,7 +71,7 @@ test("another caller's signature does not exist", async () => {
   expect(await reader.get("cards", id)).toBeUndefined();
   expect(await reader.history("cards", id)).toBeUndefined();
   expect(await closings.codeMaterial("cards", id)).toBeUndefined();
-  expect(await closings.complete("cards", id, "match")).toBeUndefined();
+  expect(await closings.complete("cards", id, "match", noBlock)).toBeUndefined();
   expect(await closings.abort("cards", id, undefined, "")).toBeUndefined();
   expect(await signatures.material("cards", id)).toBeUndefined();
   const resend = await signatures.resend(
@@ -76,8 +86,8 @@ test("another caller's signature does not exist", async () => {
 test("the events of a signature are numbered and chained, and the row holds the head", async () => {
   const { id, challengeId } = await started();
   await accepted(challengeId);
-  await closings.complete("payments", id, "code_mismatch");
-  await closings.complete("payments", id, "match");
+  await closings.complete("payments", id, "code_mismatch", noBlock);
+  await closings.complete("payments", id, "match", noBlock);
   const rows = await sql`
     select e.number, e.hash = (event_chain(
         coalesce((select p.hash from event p where p.signature_id = e.signature_id and p.number = e.number - 1), ''),
@@ -93,8 +103,8 @@ test("a right code completes once; a second one finds it closed", async () => {
   const { id, challengeId } = await started();
   await accepted(challengeId);
   const [first, second] = await Promise.all([
-    closings.complete("payments", id, "match"),
-    closings.complete("payments", id, "match"),
+    closings.complete("payments", id, "match", noBlock),
+    closings.complete("payments", id, "match", noBlock),
   ]);
   expect([first?.outcome, second?.outcome].sort()).toEqual(["closed", "completed"]);
   const signature = await reader.get("payments", id);
@@ -110,7 +120,9 @@ test("200 parallel wrong codes and a right one consume exactly the attempts ther
   const { id, challengeId } = await started({ attempts: 3 });
   await accepted(challengeId);
   const verdicts = Array.from({ length: 201 }, (_, n): Verdict => (n === 100 ? "match" : "code_mismatch"));
-  const outcomes = await Promise.all(verdicts.map((verdict) => closings.complete("payments", id, verdict)));
+  const outcomes = await Promise.all(
+    verdicts.map((verdict) => closings.complete("payments", id, verdict, noBlock)),
+  );
   const count = (outcome: string) => outcomes.filter((result) => result?.outcome === outcome).length;
   const wrong = count("rejected") + count("failed");
   expect(wrong).toBeLessThanOrEqual(3);
@@ -124,12 +136,17 @@ test("200 parallel wrong codes and a right one consume exactly the attempts ther
 
 test("the last wrong code fails the signature and cancels its challenge", async () => {
   const { id } = await started({ attempts: 2 });
-  expect(await closings.complete("payments", id, "code_mismatch")).toEqual({
+  expect(await closings.complete("payments", id, "code_mismatch", noBlock)).toEqual({
     outcome: "rejected",
     attemptsRemaining: 1,
   });
-  expect(await closings.complete("payments", id, "transaction_mismatch")).toEqual({ outcome: "failed" });
-  expect(await closings.complete("payments", id, "match")).toEqual({ outcome: "closed", status: "failed" });
+  expect(await closings.complete("payments", id, "transaction_mismatch", noBlock)).toEqual({
+    outcome: "failed",
+  });
+  expect(await closings.complete("payments", id, "match", noBlock)).toEqual({
+    outcome: "closed",
+    status: "failed",
+  });
   expect(await reader.get("payments", id)).toMatchObject({
     status: "failed",
     attemptsRemaining: 0,
@@ -143,7 +160,7 @@ test("complete against abort has one winner, and the timeline one end", async ()
     const { id, challengeId } = await started();
     await accepted(challengeId);
     const [completion, abortion] = await Promise.all([
-      closings.complete("payments", id, "match"),
+      closings.complete("payments", id, "match", noBlock),
       closings.abort("payments", id, "fraud_suspected", "called back"),
     ]);
     const winners = [completion?.outcome === "completed", abortion?.outcome === "aborted"].filter(Boolean);
@@ -160,7 +177,7 @@ test("complete against a resend leaves no open challenge behind a closed signatu
     pass(31_000);
     const key = aRequestKey({ scope: id });
     const [completion, resend] = await Promise.all([
-      closings.complete("payments", id, "match"),
+      closings.complete("payments", id, "match", noBlock),
       signatures.resend(key, id, aNewChallenge(), rules),
     ]);
     expect(completion?.outcome).toBe("completed");
@@ -176,7 +193,10 @@ test("an expired signature refuses the right code, reads as expired at once, and
   await accepted(challengeId);
   const before = await reader.versions([id]);
   pass(1000);
-  expect(await closings.complete("payments", id, "match")).toEqual({ outcome: "closed", status: "expired" });
+  expect(await closings.complete("payments", id, "match", noBlock)).toEqual({
+    outcome: "closed",
+    status: "expired",
+  });
   const read = await reader.get("payments", id);
   expect(read).toMatchObject({
     status: "expired",
@@ -196,7 +216,7 @@ test("a resend supersedes, keeps code material and attempts, and waits for the c
   const key = aRequestKey({ scope: id });
   expect(await signatures.resend(key, id, aNewChallenge(), rules)).toMatchObject({ outcome: "in_flight" });
   await accepted(challengeId);
-  await closings.complete("payments", id, "code_mismatch");
+  await closings.complete("payments", id, "code_mismatch", noBlock);
   pass(10_000);
   expect(await signatures.resend(key, id, aNewChallenge(), rules)).toEqual({
     outcome: "too_soon",
@@ -233,6 +253,7 @@ test("resends end at the ceiling, and messages that nobody took do not count", a
   for (;;) {
     const challenge = aNewChallenge();
     const resend = await signatures.resend(aRequestKey({ scope: id }), id, challenge, {
+      ...noLimits,
       cooldownMs: 0,
       most: 2,
     });

@@ -61,6 +61,8 @@ export function aNewSignature(over: Partial<NewSignature> = {}): NewSignature {
     id: randomUUID(),
     customerPseudonym: randomBytes(32),
     customerKeyId: "n1",
+    customerGuards: [randomBytes(32)],
+    phoneGuards: [randomBytes(32)],
     transactionDigest: randomBytes(32),
     transactionSealed: randomBytes(60),
     phoneSealed: randomBytes(40),
@@ -80,3 +82,6 @@ export function aNewSignature(over: Partial<NewSignature> = {}): NewSignature {
 export function aSid(): string {
   return `SM${randomBytes(16).toString("hex")}`;
 }
+
+export const noLimits = { customerPerMinute: 0, phonePer10Minutes: 0 };
+export const noBlock = { failures: 0, windowMs: 1000, blockMs: 1000 };

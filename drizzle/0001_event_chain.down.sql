@@ -1,1 +1,0 @@
-drop function event_chain(bytea, integer, uuid, timestamptz, text[], text[]);

@@ -1,0 +1,6 @@
+drop function remove_closed_signatures(timestamptz, integer);
+drop trigger event_is_not_truncated on event;
+drop trigger event_is_append_only on event;
+drop function refuse_event_change();
+drop function refuse(text, double precision);
+drop function event_chain(bytea, integer, uuid, timestamptz, text[], text[]);
