@@ -65,6 +65,6 @@ export async function answerOf(
     answer = { ...answer, ...trailers };
   });
   stream.resume();
-  if (!stream.closed) await once(stream, "close");
+  if (!stream.destroyed) await new Promise((resolve) => stream.once("close", resolve));
   return answer;
 }

@@ -1,0 +1,145 @@
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+  createContextValues,
+} from "@connectrpc/connect";
+import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { Failure } from "../domain/failure.ts";
+import { peerOf } from "./authenticate.ts";
+import { type Call, callKey, type Peer } from "./call.ts";
+import { mapErrors, refuse } from "./map-errors.ts";
+import { type Observe, observeHandlers, observeStream } from "./observe.ts";
+
+export interface ListenerOptions {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly gate: NonNullable<ConnectRouterOptions["requestGate"]>;
+  readonly observe: Observe;
+  /** Whether callers are known by certificate. */
+  readonly secure: boolean;
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+  /** How long a request that is no stream may take to arrive. */
+  readonly bodyTimeoutMs: number;
+}
+
+/**
+ * Serves a Connect router as gRPC, and as nothing else. It stands where connectNodeAdapter would, because
+ * that one throws into the event loop on a malformed :authority, writes errors to the console, and encodes
+ * grpc-message so that @grpc/grpc-js shows "%3A" for a colon.
+ */
+export function grpcListener(
+  options: ListenerOptions,
+): (req: Http2ServerRequest, res: Http2ServerResponse) => void {
+  const router = createConnectRouter({
+    grpc: true,
+    grpcWeb: false,
+    connect: false,
+    requestGate: options.gate,
+    interceptors: [observeHandlers, mapErrors],
+    readMaxBytes: options.readMaxBytes,
+    writeMaxBytes: options.writeMaxBytes,
+    acceptCompression: [compressionGzip],
+  });
+  options.routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const peers = new WeakMap<object, Peer>();
+
+  return (req, res) => {
+    const handler = handlers.get(req.url);
+    const begun = {
+      service: handler?.service.typeName ?? "_OTHER",
+      method: handler?.method.name ?? "_OTHER",
+      headers: req.headers,
+    };
+    const peer: Peer = options.secure ? peerOfSession(peers, req.stream.session) : { kind: "plain" };
+    const call = observeStream(options.observe, req.stream, begun, peer);
+    discardUnread(req);
+    if (handler === undefined) return refuseUnknown(req);
+    if (!streamsRequests(handler)) limitBodyTime(req, options.bodyTimeoutMs);
+    serve(handler, req, res, call).catch(() => req.stream.destroy());
+  };
+}
+
+async function serve(
+  handler: UniversalHandler,
+  req: Http2ServerRequest,
+  res: Http2ServerResponse,
+  call: Call,
+): Promise<void> {
+  const values = createContextValues().set(callKey, call);
+  const request = universalRequestFromNodeRequest(req, res, undefined, values);
+  boundTimeout(request.header);
+  await universalResponseToNodeResponse(fitTrailers(await handler(request), call), res);
+}
+
+// setTimeout takes 31 bits of milliseconds and fires at once on more; "no deadline" may come as 99999999H.
+const longestTimeoutMs = 24 * 3600 * 1000;
+
+function boundTimeout(header: Headers): void {
+  const { timeoutMs } = parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER);
+  if (timeoutMs !== undefined && timeoutMs > longestTimeoutMs) header.set("grpc-timeout", "24H");
+}
+
+/** Mends the status that Connect wrote, once there is one: after the last byte of the body. */
+function fitTrailers(response: UniversalServerResponse, call: Call): UniversalServerResponse {
+  const { body, trailer } = response;
+  if (body === undefined || trailer === undefined) return response;
+  async function* mended(bytes: AsyncIterable<Uint8Array>, status: Headers): AsyncGenerator<Uint8Array> {
+    yield* bytes;
+    // Errors of ours have details; these are Connect's about a request that it could not read.
+    const unreadable = status.get("grpc-status") === "13" || status.get("grpc-status") === "3";
+    if (unreadable && !status.has("grpc-status-details-bin")) {
+      setTrailerStatus(status, refuse(call, new Failure("INVALID_REQUEST", "the request is unreadable")));
+    }
+    const message = status.get("grpc-message");
+    if (message !== null) status.set("grpc-message", encodeURI(decodeURIComponent(message)));
+  }
+  return { ...response, body: mended(body, trailer) };
+}
+
+// Node keeps a stream, and never says that it closed, until the last byte of the request is read. An answer
+// that comes early, to an unknown caller or a message too large, would leave it there with the connection.
+function discardUnread({ stream }: Http2ServerRequest): void {
+  stream.once("finish", () => stream.removeAllListeners("data").resume());
+}
+
+function streamsRequests(handler: UniversalHandler): boolean {
+  const { methodKind } = handler.method;
+  return methodKind === "client_streaming" || methodKind === "bidi_streaming";
+}
+
+function limitBodyTime({ stream }: Http2ServerRequest, ms: number): void {
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM), ms);
+  stream.once("end", () => clearTimeout(timer));
+  stream.once("close", () => clearTimeout(timer));
+}
+
+function refuseUnknown({ headers, stream }: Http2ServerRequest): void {
+  const isGrpc = headers["content-type"]?.startsWith("application/grpc");
+  // Trailers alone (gRPC over HTTP/2): the status stands in the headers, and they end the stream.
+  const status = {
+    "content-type": "application/grpc",
+    "grpc-status": "12",
+    "grpc-message": "unknown method",
+  };
+  stream.respond(isGrpc ? { ":status": 200, ...status } : { ":status": 415 }, { endStream: true });
+}
+
+// Reading a certificate is dear, so it is done once for each connection.
+function peerOfSession(peers: WeakMap<object, Peer>, session: Http2Session | undefined): Peer {
+  const known = session && peers.get(session);
+  if (known) return known;
+  if (session === undefined || session.destroyed) return { kind: "certificate", subjectAltNames: [] };
+  const peer = peerOf(session.socket as TLSSocket);
+  peers.set(session, peer);
+  return peer;
+}

@@ -1,0 +1,49 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type Call, callOf } from "./call.ts";
+import { toWireError } from "./errors.ts";
+
+/**
+ * Turns every error into what the error table says. A unary call is answered as soon as its deadline has
+ * passed or its caller has gone; only the wait ends then, the work goes on and is recorded.
+ */
+export const mapErrors: Interceptor = (next) => async (request) => {
+  const call = callOf(request.contextValues);
+  try {
+    const response = await unlessAborted(next(request), request.signal);
+    if (!response.stream) return response;
+    return { ...response, message: mapStream(response.message, call, request.signal) };
+  } catch (error) {
+    throw refuse(call, error, request.signal);
+  }
+};
+
+async function* mapStream<T>(messages: AsyncIterable<T>, call: Call, signal: AbortSignal): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw refuse(call, error, signal);
+  }
+}
+
+/** The error for the caller; its reason and cause are noted for the access line. */
+export function refuse(call: Call, error: unknown, signal?: AbortSignal): ConnectError {
+  const wire = toWireError(endedByCaller(error, signal), call.observation.traceId);
+  call.reason = wire.reason;
+  call.cause = wire.error.cause;
+  return wire.error;
+}
+
+// A connection that breaks aborts with a plain AbortError; Connect's own reasons are ConnectErrors already.
+function endedByCaller(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (!signal?.aborted || error !== signal.reason || error instanceof ConnectError) return error;
+  return new ConnectError("the call was cancelled", Code.Canceled, undefined, undefined, error);
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+
+export interface ReloadedFilesOptions<Name extends string, T> {
+  readonly files: Readonly<Record<Name, string>>;
+  /** Makes a value of the files' texts. @throws Error where they are not fit for use */
+  parse(texts: Record<Name, string>): T;
+  /** A new value is in force. */
+  onChange(value: T): void;
+  /** The files changed but cannot be used; the value before stays. Once for each such change. */
+  onFault(error: unknown): void;
+  /** Milliseconds between looks at the files; default 5 s. */
+  readonly intervalMs?: number;
+}
+
+/**
+ * Reads files now and again whenever their content changes. Content is compared, not times or inodes, so that
+ * mounted Kubernetes secrets (symlinks swapped in one go) and files copied one after another both work:
+ * a certificate without its key yet is a fault, and the old pair stays.
+ * @throws Error where the files cannot be used at the start
+ * @returns the first value, and how to stop looking
+ */
+export function reloadFiles<Name extends string, T>(
+  options: ReloadedFilesOptions<Name, T>,
+): { first: T; stop(): void } {
+  const names = Object.keys(options.files) as Name[];
+  const collect = (texts: readonly string[]): Record<Name, string> =>
+    Object.fromEntries(names.map((name, index) => [name, texts[index]])) as Record<Name, string>;
+  const firstTexts = names.map((name) => readFileSync(options.files[name], "utf8"));
+  const first = options.parse(collect(firstTexts));
+
+  let seen = JSON.stringify(firstTexts);
+  let stopped = false;
+  let timer: NodeJS.Timeout;
+  const look = async (): Promise<void> => {
+    const texts = await Promise.all(names.map((name) => readFile(options.files[name], "utf8"))).catch(
+      (error: unknown) => error,
+    );
+    if (stopped) return;
+    const state = Array.isArray(texts) ? JSON.stringify(texts) : String(texts);
+    if (state !== seen) {
+      seen = state;
+      try {
+        if (!Array.isArray(texts)) throw texts;
+        options.onChange(options.parse(collect(texts)));
+      } catch (error) {
+        options.onFault(error);
+      }
+    }
+    timer = setTimeout(look, options.intervalMs ?? 5000).unref();
+  };
+  timer = setTimeout(look, options.intervalMs ?? 5000).unref();
+  return {
+    first,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
