@@ -8,7 +8,10 @@ export class Faults {
   readonly #violations: Violation[] = [];
 
   add(field: string, description: string): void {
-    this.#violations.push({ field, description });
+    const known = this.#violations.some(
+      (other) => other.field === field && other.description === description,
+    );
+    if (!known) this.#violations.push({ field, description });
   }
 
   /** A string in Unicode NFC of `least` to `most` characters (code points), without control characters. */
@@ -26,13 +29,9 @@ export class Faults {
   /** @throws Failure INVALID_REQUEST with every fault collected so far. */
   refuseIfAny(): void {
     if (this.#violations.length === 0) return;
-    const fields = this.#violations.map((violation) => violation.field);
-    throw new Failure(
-      "INVALID_REQUEST",
-      `invalid request - ${fields.length} fault(s) in ${fields.join(" and ")}`,
-      {
-        violations: this.#violations,
-      },
-    );
+    const fields = [...new Set(this.#violations.map((violation) => violation.field))];
+    throw new Failure("INVALID_REQUEST", `the request has faults in ${fields.join(", ")}`, {
+      violations: this.#violations,
+    });
   }
 }

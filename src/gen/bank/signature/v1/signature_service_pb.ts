@@ -361,8 +361,9 @@ export const WatchSignatureResponseSchema: GenMessage<WatchSignatureResponse> = 
  * Asks a customer to sign one transaction with a one-time code and proves that
  * they did.
  *
- * Every error carries a google.rpc.ErrorInfo with domain "signature.bank" and a reason of a
- * closed list, in capitals below. INVALID_ARGUMENT names every fault of the request at once
+ * Every refusal carries a google.rpc.ErrorInfo with domain "signature.bank" and a reason of a
+ * closed list, in capitals below; what gRPC itself refuses (an unknown method, a message over
+ * 64 KiB, a deadline that has passed, a cancelled call) carries none. INVALID_ARGUMENT names every fault of the request at once
  * (google.rpc.BadRequest). Reasons are for the caller, not for the customer's screen.
  * SERVICE_UNAVAILABLE (UNAVAILABLE, with RetryInfo) may come from each call: repeat it, with the
  * same idempotency_key where it has one.
