@@ -52,12 +52,10 @@ CREATE TABLE "checkpoint" (
 CREATE TABLE "customer_guard" (
 	"pseudonym" "bytea" PRIMARY KEY NOT NULL,
 	"starts" timestamp (3) with time zone[] NOT NULL,
-	"failures" smallint NOT NULL,
-	"first_failure_at" timestamp (3) with time zone,
+	"wrong_codes" timestamp (3) with time zone[] NOT NULL,
 	"blocked_until" timestamp (3) with time zone,
 	"touched_at" timestamp (3) with time zone NOT NULL,
-	CONSTRAINT "customer_guard_is_pseudonym" CHECK (octet_length("customer_guard"."pseudonym") = 32),
-	CONSTRAINT "customer_guard_failures_counted" CHECK ("customer_guard"."failures" >= 0)
+	CONSTRAINT "customer_guard_is_pseudonym" CHECK (octet_length("customer_guard"."pseudonym") = 32)
 );
 --> statement-breakpoint
 CREATE TABLE "event" (

@@ -1,8 +1,9 @@
 import { ConfigError } from "./config/config-error.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
 import { Secret } from "./config/secret.ts";
-import { readSignature, type SignatureConfig } from "./config/signature.ts";
+import { readRetentionDays, readSignature, type SignatureConfig } from "./config/signature.ts";
 import { readTwilio, type TwilioConfig } from "./config/twilio.ts";
+import { readVault, type VaultConfig } from "./config/vault.ts";
 import { lintTemplates } from "./domain/message-linter.ts";
 
 export interface TlsPaths {
@@ -33,10 +34,14 @@ export interface Config {
   readonly dataDir: string;
   /** Where Twilio reaches the HTTP listener; without it there are no receipts. */
   readonly publicUrl: string | undefined;
+  /** Undefined: no Vault. */
+  readonly vault: VaultConfig | undefined;
   readonly twilio: TwilioConfig;
   readonly signature: SignatureConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly drainMs: number;
+  /** The OTEL_* variables, which the OpenTelemetry SDK defines. */
+  readonly otel: Readonly<Record<string, string | undefined>>;
 }
 
 /** Variables that hold secrets; they leave the environment once they were read. */
@@ -45,6 +50,8 @@ export const secretVariables = [
   "DATABASE_MIGRATION_URL",
   "TWILIO_AUTH_TOKEN",
   "TWILIO_API_KEY_SECRET",
+  "VAULT_SECRET_ID",
+  "VAULT_TOKEN",
 ] as const;
 
 /**
@@ -53,11 +60,10 @@ export const secretVariables = [
  */
 export function readConfig(variables: Variables): Config {
   const env = new Environment(variables);
-  const vault = env.text("VAULT_ADDR") !== undefined;
-  if (vault)
-    env.fault("VAULT_ADDR", "is not supported by this version: give the credentials in the environment");
-  const twilio = readTwilio(env, vault);
-  const sandbox = twilio.credentials === undefined && !vault;
+  const vault = readVault(env);
+  const secretsInVault = env.text("VAULT_ADDR") !== undefined;
+  const twilio = readTwilio(env, secretsInVault);
+  const sandbox = twilio.credentials === undefined && !secretsInVault;
   const tls = readTls(env);
   const grpcListen = env.address("GRPC_LISTEN", { host: "127.0.0.1", port: 50_051 });
   const production = env.text("NODE_ENV") === "production";
@@ -74,10 +80,12 @@ export function readConfig(variables: Variables): Config {
     database: readDatabase(env),
     dataDir: env.text("DATA_DIR") ?? ".data",
     publicUrl: env.url("PUBLIC_URL"),
+    vault,
     twilio,
     signature: readSignature(env, sandbox, twilio.timeoutMs),
     logLevel: env.oneOf("LOG_LEVEL", ["debug", "info", "warn", "error"], "info"),
     drainMs: env.number("DRAIN_SECONDS", 30, 0, 600) * 1000,
+    otel: Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith("OTEL_"))),
   };
   checkListeners(env, config);
   checkSandbox(env, config);
@@ -97,6 +105,28 @@ export function readConfig(variables: Variables): Config {
 export function readDatabaseConfig(variables: Variables): Pick<Config, "database" | "dataDir"> {
   const env = new Environment(variables);
   const config = { database: readDatabase(env), dataDir: env.text("DATA_DIR") ?? ".data" };
+  if (env.faults.length > 0) throw new ConfigError(env.faults);
+  return deepFreeze(config);
+}
+
+export interface EvidenceConfig extends Pick<Config, "database" | "dataDir" | "vault"> {
+  readonly keysFile: string | undefined;
+  readonly retentionDays: number;
+}
+
+/**
+ * The part of the configuration that exporting and auditing evidence needs: the database and the keys.
+ * @throws ConfigError
+ */
+export function readEvidenceConfig(variables: Variables): EvidenceConfig {
+  const env = new Environment(variables);
+  const config = {
+    database: readDatabase(env),
+    dataDir: env.text("DATA_DIR") ?? ".data",
+    vault: readVault(env),
+    keysFile: env.text("SIGNATURE_KEYS_FILE"),
+    retentionDays: readRetentionDays(env),
+  };
   if (env.faults.length > 0) throw new ConfigError(env.faults);
   return deepFreeze(config);
 }

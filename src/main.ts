@@ -1,186 +1,222 @@
-import { ConfigError } from "./config/config-error.ts";
-import { generatedKeysFile, KeysFile } from "./config/keys-file.ts";
+import packageJson from "../package.json" with { type: "json" };
 import { type Config, readConfig, secretVariables } from "./config.ts";
 import { primaryKey } from "./domain/keys.ts";
-import type { Observer } from "./domain/observation.ts";
+import { jwks } from "./domain/receipt.ts";
 import type { Route } from "./domain/routing.ts";
 import { SignatureService } from "./gen/bank/signature/v1/signature_service_pb.ts";
 import { Health } from "./gen/grpc/health/v1/health_pb.ts";
-import { parseCallersFile } from "./grpc/callers-file.ts";
 import { HealthState, healthService } from "./grpc/health.ts";
 import { serveReflection } from "./grpc/reflection.ts";
 import { startGrpcServer } from "./grpc/server.ts";
 import { signatureService } from "./grpc/signature-service.ts";
 import { sandboxBanner } from "./main/banner.ts";
+import { setUpTls } from "./main/callers.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
-import { listenHttp } from "./main/http-listener.ts";
+import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
+import { httpRoutes } from "./main/http-routes.ts";
+import { runUntilStopped } from "./main/lifecycle.ts";
+import { outerLimits } from "./main/limits.ts";
 import { openDatabase } from "./main/open-database.ts";
-import { configuredCredentials, startSandbox, twilioPolicy } from "./main/twilio-line.ts";
+import { environmentSecrets, logVaultEvent, vaultSecrets } from "./main/secrets.ts";
+import { messageUpkeep, startSandbox, twilioPolicy } from "./main/twilio-line.ts";
+import { watchDatabase } from "./main/watch-database.ts";
 import { PostgresClosingStore } from "./postgres/closing-store.ts";
 import { PostgresDeliveryStore } from "./postgres/delivery-store.ts";
 import { guarded } from "./postgres/errors.ts";
+import { PostgresEvidenceStore } from "./postgres/evidence-store.ts";
+import { claimInstallation } from "./postgres/installation.ts";
+import { PostgresOperatorOrderStore } from "./postgres/operator-order-store.ts";
 import { PostgresSignatureReader } from "./postgres/signature-reader.ts";
 import { PostgresSignatureStore } from "./postgres/signature-store.ts";
 import { PostgresUpkeepStore } from "./postgres/upkeep-store.ts";
-import { TwilioHousekeeping } from "./twilio/housekeeping.ts";
+import { instrumentedStore } from "./telemetry/instrumented-store.ts";
+import { createInstruments } from "./telemetry/instruments.ts";
+import { createLogger } from "./telemetry/logger.ts";
+import { TelemetryObserver } from "./telemetry/observer.ts";
+import { startOpsServer } from "./telemetry/ops-server.ts";
+import { providerMetrics } from "./telemetry/provider-metrics.ts";
+import { Readiness } from "./telemetry/readiness.ts";
+import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
+import { observeRuntime } from "./telemetry/runtime-metrics.ts";
+import { startTelemetry } from "./telemetry/sdk.ts";
+import { tracedProvider } from "./telemetry/traced-provider.ts";
 import { TwilioSmsProvider } from "./twilio/sms-provider.ts";
-import { statusCallbackHandler } from "./twilio/status-callback.ts";
 import { HttpTransport } from "./twilio/transport.ts";
 import { AbortSignature } from "./usecases/abort-signature.ts";
+import { CarryOutOrders } from "./usecases/carry-out-orders.ts";
 import { CompleteSignature } from "./usecases/complete-signature.ts";
-import { DeliverChallenge, type ProviderLine } from "./usecases/deliver-challenge.ts";
+import { DeliverChallenge } from "./usecases/deliver-challenge.ts";
+import type { ProviderLine } from "./usecases/delivery-run.ts";
 import { GetSignature } from "./usecases/get-signature.ts";
 import { InFlight } from "./usecases/in-flight.ts";
 import { RecordReceipt } from "./usecases/record-receipt.ts";
+import { RemoveClosedSignatures } from "./usecases/remove-closed-signatures.ts";
 import { Replay } from "./usecases/replay.ts";
+import { SealSignatures } from "./usecases/seal-signatures.ts";
 import { SendChallenge } from "./usecases/send-challenge.ts";
 import { SignatureChanges } from "./usecases/signature-changes.ts";
 import { StartSignature } from "./usecases/start-signature.ts";
 import { Sweep } from "./usecases/sweep.ts";
 import { WatchSignature } from "./usecases/watch-signature.ts";
 
-/** Builds everything, top to bottom, and says how to take it down again. */
-async function start(config: Config, startSignal: AbortSignal): Promise<() => Promise<void>> {
-  const credentialsFromEnvironment = configuredCredentials(config);
-  const observer: Observer = {
-    observe: (o) =>
-      console.log(
-        JSON.stringify(o, (k, v) =>
-          v instanceof Error ? (process.env["DEBUG_ERRORS"] ? String(v.stack) : v.name) : v,
-        ),
-      ),
-  };
+// The composition root: everything is built here, top to bottom, and taken down in reverse.
 
-  // DATA_DIR is made by the embedded server where there is one, which decides about its permissions.
-  const keysFile = (): KeysFile => {
-    if (config.signature.keysFile !== undefined) return new KeysFile(config.signature.keysFile);
-    if (config.production) throw new ConfigError(["SIGNATURE_KEYS_FILE is required in production"]);
-    return new KeysFile(generatedKeysFile(config.dataDir));
-  };
-  let keys!: KeysFile;
-  const opened = await openDatabase(
-    config,
-    () => {
-      keys = keysFile();
-      return keys.current();
-    },
-    startSignal,
-  );
-  const { database } = opened;
-  const signatures = guarded(new PostgresSignatureStore(database));
-  const closings = guarded(new PostgresClosingStore(database));
-  const deliveries = guarded(new PostgresDeliveryStore(database));
-  const reader = guarded(new PostgresSignatureReader(database));
-  const upkeep = guarded(new PostgresUpkeepStore(database));
+async function start(config: Config, called: AbortSignal): Promise<() => Promise<void>> {
+  const { version } = packageJson;
+  const logger = await createLogger({ level: config.logLevel });
+  const telemetry = await startTelemetry({ otel: config.otel, version, logger });
+  const { tracing } = telemetry;
+  const instruments = createInstruments(telemetry.meter);
+  const observer = new TelemetryObserver({ logger, instruments, now: Date.now });
+  const rpcTelemetry = new RpcTelemetry({ logger, instruments, tracing });
+  const readiness = new Readiness({
+    checks: ["database", "secrets", "breaker", "draining"],
+    now: () => new Date(),
+  });
+
+  const openSecrets = async () =>
+    config.vault === undefined
+      ? environmentSecrets(config)
+      : await vaultSecrets(
+          config.vault,
+          {
+            ...{ clock, random },
+            onEvent: (event) => logVaultEvent(logger, event),
+            onKeys: (changed) => claimInstallation(database, "live", changed),
+          },
+          called,
+        );
+  const opened = await openDatabase(config, openSecrets, called);
+  const { database, secrets } = opened;
+  const { keys } = secrets;
+  readiness.set("database", "ok");
+  readiness.set("secrets", "ok");
+  const store = <Store extends object>(name: string, adapter: Store): Store =>
+    guarded(instrumentedStore(adapter, { tracing, instruments, name }));
+  const signatures = store("SignatureStore", new PostgresSignatureStore(database));
+  const closings = store("ClosingStore", new PostgresClosingStore(database));
+  const deliveries = store("DeliveryStore", new PostgresDeliveryStore(database));
+  const reader = store("SignatureReader", new PostgresSignatureReader(database));
+  const upkeep = store("UpkeepStore", new PostgresUpkeepStore(database));
+  const evidence = store("EvidenceStore", new PostgresEvidenceStore(database));
+  const orders = store("OperatorOrderStore", new PostgresOperatorOrderStore(database));
 
   const sandbox = config.sandbox ? await startSandbox() : undefined;
-  const credentials = () => sandbox?.credentials ?? credentialsFromEnvironment;
+  const credentials = () => sandbox?.credentials ?? secrets.credentials();
   const evidenceKey = () => primaryKey(keys.current().evidence);
 
-  let handleHttp: Parameters<typeof listenHttp>[1] = (_request, response) =>
-    void response.writeHead(503).end();
+  // Listens before its handlers exist: in the sandbox the callback address is this listener's.
+  let handleHttp: HttpHandler = (_request, response) => void response.writeHead(503).end();
   const http = await listenHttp(
     config.http,
     (request, response) => handleHttp(request, response),
-    (cause) => observer.observe({ type: "upkeep_failed", step: "http", cause }),
+    (cause) => logger.error("http request failed", {}, cause),
   );
   const publicUrl = config.publicUrl ?? (config.sandbox ? http.url : undefined);
 
-  const transport = new HttpTransport({
-    baseUrl: sandbox?.double.url ?? config.twilio.apiUrl,
-    connections: config.twilio.maxInFlight,
-  });
+  const apiUrl = new URL(sandbox?.double.url ?? config.twilio.apiUrl);
+  const transport = new HttpTransport({ baseUrl: apiUrl.href, connections: config.twilio.maxInFlight });
   const { provideFeedback } = config.twilio;
-  const twilio = new TwilioSmsProvider({ transport, credentials, evidenceKey, publicUrl, provideFeedback });
-  const housekeeping = new TwilioHousekeeping({ transport, credentials });
-  const policy = await twilioPolicy(config, database, { clock, random, listener: {} });
+  const twilio = tracedProvider(
+    new TwilioSmsProvider({ transport, credentials, evidenceKey, publicUrl, provideFeedback }),
+    tracing,
+    {
+      address: apiUrl.hostname,
+      port: Number(apiUrl.port || 443),
+      template: "/2010-04-01/Accounts/{AccountSid}/Messages.json",
+    },
+  );
+  const metrics = providerMetrics({ instruments, logger, provider: twilio.name });
+  const policy = await twilioPolicy(config, database, {
+    clock,
+    random,
+    listener: {
+      ...metrics,
+      onBreaker(state) {
+        metrics.onBreaker(state);
+        if (state === "closed") readiness.set("breaker", "ok");
+        else readiness.set("breaker", "degraded", state);
+      },
+    },
+  });
+  readiness.set("breaker", "ok");
   const line: ProviderLine = {
-    provider: twilio,
-    policy,
-    timeoutMs: config.twilio.timeoutMs,
-    budgetMs: config.twilio.budgetMs,
-    settleMs: config.twilio.settleMs,
-    retryUnknown: config.twilio.retryUnknown,
-    refreshCredentials: async () => false,
+    ...{ provider: twilio, policy, ...config.twilio },
+    refreshCredentials: () => secrets.refreshCredentials(),
   };
 
-  const { leaseMs } = config.signature;
+  const { leaseMs, limits, block } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
-  const inFlight = new InFlight();
+  const inFlight = new InFlight(observer);
   const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
-  const deliver = new DeliverChallenge({
-    lines: new Map([[twilio.name, line]]),
-    deliveries,
-    keys,
-    clock,
-    observer,
-  });
+  const lines = new Map([[twilio.name, line]]);
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, clock, observer });
   const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
+  const { callerLimit, pumping } = outerLimits(config.signature, {
+    ...{ database, store, clock, observer },
+    ownPerSecond: (name) => tls?.callers().list.find((caller) => caller.name === name)?.perSecond,
+  });
   const sending = {
     ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, clock, random, observer },
+    ...{ callerLimit, pumping },
     routes: [{ channel: twilio.channel, provider: twilio.name }] satisfies Route[],
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
   };
+  const startSignature = new StartSignature({
+    ...sending,
+    allowedCountries: config.signature.allowedCountries,
+    attempts: config.signature.attempts,
+    defaultLanguage: config.signature.defaultLanguage,
+    limits,
+  });
+  const sendChallenge = new SendChallenge({
+    ...sending,
+    rules: { cooldownMs: config.signature.resendCooldownMs, most: config.signature.resendMax, ...limits },
+  });
+  const completeSignature = new CompleteSignature({ closings, keys, observer, block, pumping });
+  const abortSignature = new AbortSignature({ closings, reader, observer });
+  const getSignature = new GetSignature({ reader, receipts: evidence, keys });
+  const watchSignature = new WatchSignature({ reader, changes });
   const recordReceipt = new RecordReceipt({ deliveries, observer });
+  const { breaker } = policy;
+  const carryOutOrders = new CarryOutOrders({
+    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight, clock, calls, leaseMs },
+    breakers: [{ provider: twilio.name, open: () => breaker?.isolate(), close: () => breaker?.close() }],
+  });
+  const sealSignatures = new SealSignatures({ evidence, keys });
+  const { retentionDays } = config.signature;
+  const removeClosed = new RemoveClosedSignatures({ evidence, retentionDays });
   const sweep = new Sweep({
-    ...{ deliveries, upkeep, deliver, inFlight, clock, observer, leaseMs },
+    ...{ deliveries, upkeep, deliver, inFlight, clock, observer, leaseMs, pumping },
     everyMs: config.signature.sweepMs,
-    messages: {
-      confirm: async (message, signal) =>
-        !provideFeedback ||
-        (await policy.ask((s) => housekeeping.confirmFeedback(message.providerChallengeId, s), signal)) !==
-          "later"
-          ? "done"
-          : "later",
-      redact: async (message, signal) =>
-        (await policy.ask((s) => housekeeping.redactBody(message.providerChallengeId, s), signal)) === "later"
-          ? "later"
-          : "done",
+    messages: messageUpkeep({ transport, credentials, policy, provideFeedback }),
+    chores: {
+      carry_out_orders: () => carryOutOrders.once(20),
+      seal: (signal) => sealSignatures.once(signal),
+      remove_closed: () => removeClosed.once(),
     },
   });
 
-  const callbacks =
-    publicUrl === undefined
-      ? undefined
-      : statusCallbackHandler({
-          publicUrl,
-          credentials,
-          evidenceKey,
-          record: (receipt) => recordReceipt.execute(receipt),
-        });
   const inbox = sandbox && (await import("./sandbox/inbox.ts")).inboxHandler(sandbox.double);
-  handleHttp = (request, response) => {
-    if (inbox?.(request, response)) return undefined;
-    if (callbacks !== undefined) return callbacks(request, response);
-    response.writeHead(404).end();
-    return undefined;
-  };
+  handleHttp = httpRoutes({ publicUrl, credentials, evidenceKey, recordReceipt, logger, inbox });
 
+  const tls =
+    config.grpc.tls && setUpTls(config.grpc.tls, (error) => logger.error("files not usable", {}, error));
   const health = new HealthState([SignatureService.typeName]);
+  readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
   const grpc = await startGrpcServer({
     listen: config.grpc.listen,
+    ...(tls && { tls }),
     routes(router, closing) {
       router.service(
         SignatureService,
         signatureService({
-          startSignature: new StartSignature({
-            ...sending,
-            allowedCountries: config.signature.allowedCountries,
-            attempts: config.signature.attempts,
-            limits: config.signature.limits,
-          }),
-          sendChallenge: new SendChallenge({
-            ...sending,
-            rules: {
-              cooldownMs: config.signature.resendCooldownMs,
-              most: config.signature.resendMax,
-              ...config.signature.limits,
-            },
-          }),
-          completeSignature: new CompleteSignature({ closings, keys, observer, block: config.signature.block }),
-          abortSignature: new AbortSignature({ closings, reader, observer }),
-          getSignature: new GetSignature({ reader }),
-          watchSignature: new WatchSignature({ reader, changes }),
+          startSignature: tracing.useCase("StartSignature", startSignature),
+          sendChallenge: tracing.useCase("SendChallenge", sendChallenge),
+          completeSignature: tracing.useCase("CompleteSignature", completeSignature),
+          abortSignature: tracing.useCase("AbortSignature", abortSignature),
+          getSignature: tracing.useCase("GetSignature", getSignature),
+          watchSignature,
           defaultTtlMs: 300_000,
           closing,
         }),
@@ -188,58 +224,68 @@ async function start(config: Config, startSignal: AbortSignal): Promise<() => Pr
       router.service(Health, healthService(health, closing));
       if (config.grpc.reflection) serveReflection(router, [SignatureService, Health], closing);
     },
-    observe: {
-      begin: () => ({
-        traceId: undefined,
-        run: (work) => work(),
-        end: (c) => {
-          if (c.cause && process.env["DEBUG_ERRORS"]) console.error(c.cause);
-        },
-      }),
-    },
+    observe: rpcTelemetry,
   });
+  tls?.onCertificates((certificates) => grpc.setTls(certificates));
+  const ops = await startOpsServer({
+    ...config.ops,
+    metrics: () => telemetry.prometheusText(),
+    health: readiness,
+    jwks: () => jwks(keys.current().receipt),
+    logger,
+  });
+  const unobserve = observeRuntime(instruments, {
+    version,
+    inFlight: () => inFlight.size,
+    watched: () => changes.watched,
+    providerCalls: () => policy.bulkhead,
+    breaker: () => policy.breaker.state(),
+    ready: () => readiness.ready,
+  });
+
   const stopped = new AbortController();
+  const watching = watchDatabase(
+    database,
+    clock,
+    (there) => {
+      if (there) readiness.set("database", "ok");
+      else readiness.set("database", "failed", "unreachable");
+      // The last good secrets serve on, however long Vault is away.
+      if (secrets.health()?.state === "degraded") readiness.set("secrets", "degraded", "stale");
+      else readiness.set("secrets", "ok");
+    },
+    stopped.signal,
+  );
   const sweeping = sweep.run(stopped.signal);
-  health.setAll("SERVING");
-  if (config.sandbox) {
-    const grpcAddress = `${grpc.address.address}:${grpc.address.port}`;
-    console.log(sandboxBanner({ grpc: grpcAddress, http, ops: http }));
-  }
+  readiness.set("draining", "ok");
+  const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: httpUrl(ops.address) };
+  const mode = config.sandbox ? "sandbox" : "live";
+  for (const [service, listen] of Object.entries(listeners))
+    logger.info("listening", { mode, service, listen });
+  if (config.sandbox) console.log(sandboxBanner(listeners));
 
   return async () => {
-    health.setAll("NOT_SERVING");
-    await grpc.drain(config.drainMs);
+    logger.info("stopping");
+    readiness.set("draining", "failed", "draining");
+    const finished = await grpc.drain(config.drainMs);
     stopped.abort();
-    await sweeping;
-    await inFlight.drained();
+    await Promise.all([sweeping, watching]);
+    await inFlight.end(finished ? config.drainMs : 0, clock);
+    tls?.stop();
+    unobserve();
     inbox?.close();
-    await http.close();
-    await sandbox?.double.close();
-    await transport.close();
+    await Promise.all([http.close(), sandbox?.double.close(), transport.close()]);
     await opened.close();
+    await ops.close();
+    logger.info("stopped");
+    await telemetry.shutdown();
+    logger.flush();
   };
 }
 
-async function main(): Promise<void> {
+runUntilStopped(async (called) => {
   const config = readConfig(process.env);
+  // Child processes, crash reports and /proc/self/environ's readers inside this process see no secret.
   for (const name of secretVariables) delete process.env[name];
-  const starting = new AbortController();
-  const stop = await start(config, starting.signal);
-  const end = (signal: NodeJS.Signals) => {
-    process.once(signal, () => process.exit(1));
-    stop().then(
-      () => process.exit(0),
-      (error) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
-  };
-  process.once("SIGTERM", end);
-  process.once("SIGINT", end);
-}
-
-main().catch((error: unknown) => {
-  console.error(error instanceof ConfigError ? error.message : error);
-  process.exit(1);
+  return await start(config, called);
 });

@@ -1,11 +1,13 @@
 import { defineConfig } from "vitest/config";
+import { ClosingReporter } from "./closing-reporter.ts";
 
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
     globalSetup: "./test/support/global-setup.ts",
-    reporters: ["default", "./test/closing-reporter.ts"],
+    // The closing one is last, and so is its line.
+    reporters: ["default", new ClosingReporter()],
     pool: "forks",
     execArgv: ["--import", new URL("../src/postgres/import-hook.mjs", import.meta.url).pathname],
     testTimeout: 20_000,

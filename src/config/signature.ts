@@ -1,3 +1,4 @@
+import { isCountry } from "../domain/phone-number.ts";
 import type { Environment } from "./environment.ts";
 
 export interface SignatureConfig {
@@ -12,10 +13,17 @@ export interface SignatureConfig {
   /** ISO 3166-1 alpha-2 codes, or `*`. */
   readonly allowedCountries: ReadonlySet<string> | "*";
   readonly keysFile: string | undefined;
+  /** Days that closed signatures are kept. */
+  readonly retentionDays: number;
   readonly limits: {
     readonly customerPerMinute: number;
     readonly phonePer10Minutes: number;
     readonly callerPerSecond: number;
+  };
+  readonly pumping: {
+    readonly guard: "off" | "alert" | "refuse";
+    /** ISO 3166-1 alpha-2 codes. */
+    readonly homeCountries: ReadonlySet<string>;
   };
   readonly block: { readonly failures: number; readonly windowMs: number; readonly blockMs: number };
 }
@@ -37,17 +45,37 @@ export function readSignature(env: Environment, sandbox: boolean, timeoutMs: num
     defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
     allowedCountries: readCountries(env, sandbox),
     keysFile: env.text("SIGNATURE_KEYS_FILE"),
+    retentionDays: readRetentionDays(env),
     limits: {
       customerPerMinute: env.whole("SIGNATURE_LIMIT_CUSTOMER_PER_MINUTE", 10, 0, 1000),
       phonePer10Minutes: env.whole("SIGNATURE_LIMIT_PHONE_PER_10_MINUTES", 10, 0, 1000),
       callerPerSecond: env.whole("SIGNATURE_LIMIT_CALLER_PER_SECOND", 100, 0, 100_000),
     },
+    pumping: readPumping(env, sandbox),
     block: {
       failures: env.whole("SIGNATURE_BLOCK_FAILURES", 5, 0, 100),
       windowMs: env.number("SIGNATURE_BLOCK_WINDOW_SECONDS", 3600, 1, 86_400) * 1000,
       blockMs: env.number("SIGNATURE_BLOCK_SECONDS", 900, 1, 86_400) * 1000,
     },
   };
+}
+
+function readPumping(env: Environment, sandbox: boolean): SignatureConfig["pumping"] {
+  const guard = env.oneOf("SIGNATURE_PUMPING_GUARD", ["off", "alert", "refuse"], sandbox ? "off" : "alert");
+  const name = "SIGNATURE_HOME_COUNTRIES";
+  const homeCountries = new Set(env.list(name) ?? []);
+  if (guard === "refuse" && homeCountries.size === 0) {
+    env.fault(name, "is required with SIGNATURE_PUMPING_GUARD=refuse: they are never refused");
+  }
+  if ([...homeCountries].some((country) => !isCountry(country))) {
+    env.fault(name, "must be ISO 3166-1 alpha-2 codes separated by commas");
+  }
+  return { guard, homeCountries };
+}
+
+/** Days that closed signatures are kept. */
+export function readRetentionDays(env: Environment): number {
+  return env.number("SIGNATURE_RETENTION_DAYS", 400, 1, 36_500);
 }
 
 function readCountries(env: Environment, sandbox: boolean): ReadonlySet<string> | "*" {
@@ -62,10 +90,4 @@ function readCountries(env: Environment, sandbox: boolean): ReadonlySet<string> 
     env.fault(name, "must be ISO 3166-1 alpha-2 codes separated by commas, or * alone");
   }
   return new Set(countries);
-}
-
-function isCountry(code: string): boolean {
-  if (!/^[A-Z]{2}$/.test(code)) return false;
-  // A code that names no region comes back as it went in.
-  return new Intl.DisplayNames("en", { type: "region", fallback: "none" }).of(code) !== undefined;
 }

@@ -99,3 +99,8 @@ export interface Challenge {
   /** While pending: the router is still sending or looking up. */
   readonly inProgress: boolean;
 }
+
+/** FAILED without a message at the provider: it refused to take one. */
+export function wasRefused(challenge: Challenge): boolean {
+  return challenge.status === "failed" && challenge.providerChallengeId === undefined;
+}

@@ -1,10 +1,15 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { Failure } from "./failure.ts";
 
 /** Keys of one purpose by id. New values are made under the primary; old ones stay readable. */
 export interface KeyRing {
   readonly primary: string;
   readonly keys: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Ed25519 seeds that sign, and public keys (32 bytes) whose seeds are gone: they only verify. */
+export interface ReceiptKeyRing extends KeyRing {
+  readonly retired?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** An immutable snapshot of every key ring. */
@@ -17,8 +22,8 @@ export interface Keys {
   readonly pseudonym: KeyRing;
   /** Proves that what a provider answered was not changed later. */
   readonly evidence: KeyRing;
-  /** Ed25519 seeds that sign receipts. */
-  readonly receipt: KeyRing;
+  /** Signs receipts, seals and checkpoints. */
+  readonly receipt: ReceiptKeyRing;
 }
 
 /** Where the keys come from. */
@@ -32,14 +37,19 @@ export type RingName = keyof Keys;
 
 /**
  * The key under an id, read again from the source where it is not known yet.
- * @throws Failure SERVICE_UNAVAILABLE where it stays unknown; nothing has been consumed by then.
+ * @throws Failure SERVICE_UNAVAILABLE where it stays unknown or cannot be read; nothing has been consumed by then.
  */
 export async function keyById(source: KeySource, ring: RingName, id: string): Promise<Uint8Array> {
-  const known = source.current()[ring].keys.get(id) ?? (await source.refresh())[ring].keys.get(id);
-  if (known === undefined) {
-    throw new Failure("SERVICE_UNAVAILABLE", "a key is not available yet", { retryAfterMs: 1000 });
-  }
-  return known;
+  const unavailable = (cause?: unknown) =>
+    new Failure("SERVICE_UNAVAILABLE", "a key is not available yet", { retryAfterMs: 1000, cause });
+  const known = source.current()[ring].keys.get(id);
+  if (known !== undefined) return known;
+  const read = await source.refresh().catch((cause: unknown) => {
+    throw unavailable(cause);
+  });
+  const found = read[ring].keys.get(id);
+  if (found === undefined) throw unavailable();
+  return found;
 }
 
 /** The key that new values are made with, and its id. */
@@ -49,9 +59,21 @@ export function primaryKey(ring: KeyRing): { id: string; key: Uint8Array } {
   return { id: ring.primary, key };
 }
 
+const secretKeys = new WeakMap<Uint8Array, KeyObject>();
+
+/** The key as node:crypto wants it. It makes one of every bare key that it is given, five times the cost of an HMAC. */
+export function secretKey(key: Uint8Array): KeyObject {
+  let made = secretKeys.get(key);
+  if (made === undefined) {
+    made = createSecretKey(key);
+    secretKeys.set(key, made);
+  }
+  return made;
+}
+
 /** A keyed, domain-separated digest: without the key nothing can be guessed from it. */
 export function keyedDigest(key: Uint8Array, purpose: string, content: string): Buffer {
-  return createHmac("sha256", key).update(purpose).update("\0").update(content).digest();
+  return createHmac("sha256", secretKey(key)).update(purpose).update("\0").update(content).digest();
 }
 
 /**

@@ -39,6 +39,13 @@ export type Observation =
       readonly status: "delivered" | "undelivered";
       readonly errorCode: string;
     } & OfChallenge)
+  /** Many messages to numbers of one prefix within the hour, and hardly a completion; only the first digits. */
+  | {
+      readonly type: "pumping_suspected";
+      readonly prefix: string;
+      readonly messages: number;
+      readonly completions: number;
+    }
   /** A step outside a call could not be done; it is tried again. */
   | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown };
 

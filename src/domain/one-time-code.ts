@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { secretKey } from "./keys.ts";
 import { uuidBytes } from "./uuid.ts";
 
 const label = Buffer.from("signature-code-v1");
@@ -16,7 +17,7 @@ export interface CodeBinding {
  * 2^64 is no multiple of 10^6; the bias, below 6·10^-14, is of no use to anyone.
  */
 export function oneTimeCode(pepper: Uint8Array, binding: CodeBinding): string {
-  const mac = createHmac("sha256", pepper)
+  const mac = createHmac("sha256", secretKey(pepper))
     .update(label)
     .update(binding.nonce)
     .update(uuidBytes(binding.signatureId))

@@ -1,4 +1,4 @@
-import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/max";
+import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/max";
 import type { Faults } from "./faults.ts";
 
 export interface PhoneNumber {
@@ -35,4 +35,9 @@ export function parsePhoneNumber(faults: Faults, field: string, value: string): 
 /** Keeps the calling code and the last three digits, as GetSignature shows them. */
 function maskPhoneNumber(e164: string, callingCode: string): string {
   return `+${callingCode} *** *** ${e164.slice(-3)}`;
+}
+
+/** True for the ISO 3166-1 alpha-2 codes that numbers are found in: GB, not UK, which no number would match. */
+export function isCountry(code: string): boolean {
+  return isSupportedCountry(code);
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { secretKey } from "./keys.ts";
 import { uuidBytes } from "./uuid.ts";
 
 const nonceBytes = 12;
@@ -8,7 +9,7 @@ export type SealPurpose = "phone-number-v1" | "transaction-v1";
 
 /** A key of its own for each signature and purpose (HKDF, RFC 5869), so that a random nonce never repeats. */
 function derivedKey(key: Uint8Array, signatureId: string, purpose: SealPurpose): Buffer {
-  return Buffer.from(hkdfSync("sha256", key, uuidBytes(signatureId), purpose, 32));
+  return Buffer.from(hkdfSync("sha256", secretKey(key), uuidBytes(signatureId), purpose, 32));
 }
 
 /**
@@ -36,7 +37,10 @@ export function unseal(
   sealed: Uint8Array,
 ): string {
   const nonce = sealed.subarray(0, nonceBytes);
-  const decipher = createDecipheriv("aes-256-gcm", derivedKey(key, signatureId, purpose), nonce);
+  // Without a fixed length a shorter tag, which is easier to guess, would do as well.
+  const decipher = createDecipheriv("aes-256-gcm", derivedKey(key, signatureId, purpose), nonce, {
+    authTagLength: tagBytes,
+  });
   decipher.setAAD(uuidBytes(signatureId));
   decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
   const body = sealed.subarray(nonceBytes, sealed.length - tagBytes);

@@ -1,6 +1,9 @@
 import type { Challenge, Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
+import type { ReceiptKeeper } from "./evidence-store.ts";
+import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
 import type { ProviderResult } from "./provider.ts";
+import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
 import type { AbortReason, Signature, SignatureStatus } from "./signature.ts";
 import type { TimelineEvent } from "./timeline.ts";
 
@@ -31,6 +34,8 @@ export interface NewChallenge {
   readonly maskedDestination: string;
   readonly brand: string;
   readonly webOtpHost: string;
+  /** The operator's name where it was not the caller who asked for it. */
+  readonly orderedBy?: string | undefined;
   /** Calls that may be made for it; the first is begun with its creation. */
   readonly calls: number;
   readonly leaseMs: number;
@@ -98,25 +103,6 @@ export interface ChallengeMaterial {
   readonly webOtpHost: string;
 }
 
-/** Messages to one number that no completion followed, in any ten minutes; 0: no limit. */
-export interface MessageLimits {
-  readonly phonePer10Minutes: number;
-}
-
-export interface StartLimits extends MessageLimits {
-  /** Signatures that one customer starts, in any minute; 0: no limit. */
-  readonly customerPerMinute: number;
-}
-
-/** When wrong codes in a row block a customer (PSD2 RTS Art. 4(3)(b)). */
-export interface BlockRules {
-  /** Wrong codes in a row, over all signatures of the customer; 0: never. */
-  readonly failures: number;
-  /** They count while they fall into this time. */
-  readonly windowMs: number;
-  readonly blockMs: number;
-}
-
 export interface ResendRules extends MessageLimits {
   readonly cooldownMs: number;
   /** Messages after the first that were or may have been accepted. */
@@ -159,31 +145,41 @@ export interface CodeMaterial {
   readonly codeNonce: Buffer;
   readonly codeKeyId: string;
   readonly transactionDigest: Buffer;
+  /** Null once erased. */
+  readonly phoneSealed: Buffer | null;
+  readonly sealKeyId: string;
+  readonly transactionSealed: Buffer;
+  readonly locale: string;
+  /** The latest challenge: the customer has its text at hand. */
+  readonly challenge: TextOrigin;
 }
 
 export type Verdict = "match" | "code_mismatch" | "transaction_mismatch";
 
 export type Completion =
-  | { readonly outcome: "completed"; readonly signature: Signature }
+  | { readonly outcome: "completed"; readonly signature: Signature; readonly proof: CompletionProof }
   | { readonly outcome: "rejected"; readonly attemptsRemaining: number }
   /** This wrong code was the last. */
   | { readonly outcome: "failed" }
-  /** Nothing was consumed. */
-  | { readonly outcome: "blocked"; readonly retryAfterMs: number }
   | { readonly outcome: "closed"; readonly status: SignatureStatus };
 
 export type Abortion =
   | { readonly outcome: "aborted"; readonly signature: Signature }
   | { readonly outcome: "closed"; readonly status: SignatureStatus };
 
-export interface ClosingStore {
+export interface ClosingStore extends ReceiptKeeper {
   codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined>;
-  /** Consumes an attempt and acts on the verdict in the same statement; undefined for another caller's. */
+  /**
+   * Consumes an attempt and acts on the verdict in the same statement; undefined for another caller's.
+   * The consent is recorded with the completion: only then can its receipt be made again.
+   * @throws Failure CUSTOMER_BLOCKED, with nothing consumed
+   */
   complete(
     caller: string,
     signatureId: string,
     verdict: Verdict,
     block: BlockRules,
+    consent?: Consent,
   ): Promise<Completion | undefined>;
   abort(
     caller: string,
@@ -203,6 +199,8 @@ export interface Acceptance {
 }
 
 export interface DeliveryStore {
+  /** Keeps a verified report as it came; a repeated one, or one about an unknown challenge, changes nothing. */
+  reported(receipt: DeliveryReceipt): Promise<void>;
   /** Commits the start of a call and renews the lease; undefined where this epoch may not call any more. */
   beginCall(
     challengeId: string,
@@ -226,49 +224,17 @@ export interface DeliveryStore {
   /** Steps aside until the pause is over; the outcome stays unknown. */
   park(challengeId: string, lease: Lease, pauseMs: number): Promise<void>;
   /** Takes a given-up challenge up again with fresh calls; undefined where another did, or it is not given up. */
-  takeUp(challengeId: string, calls: number, leaseMs: number): Promise<ChallengeMaterial | undefined>;
+  takeUp(
+    challengeId: string,
+    calls: number,
+    leaseMs: number,
+    /** The operator's name, for the timeline. */
+    orderedBy?: string,
+  ): Promise<ChallengeMaterial | undefined>;
   /** Takes over a parked challenge whose outcome is wanted now; undefined where it is not parked. */
   resume(challengeId: string, leaseMs: number): Promise<ChallengeMaterial | undefined>;
   /** Takes over challenges whose lease has run out, oldest first. */
   takeOver(limit: number, leaseMs: number): Promise<ChallengeMaterial[]>;
   /** Records that an accepted message arrived or did not; false where that changes nothing. */
   settled(receipt: DeliveryReceipt): Promise<boolean>;
-}
-
-export interface SignatureReader {
-  get(caller: string, signatureId: string): Promise<Signature | undefined>;
-  history(
-    caller: string,
-    signatureId: string,
-  ): Promise<
-    | {
-        readonly signature: Signature;
-        readonly challenges: readonly Challenge[];
-        readonly timeline: readonly TimelineEvent[];
-      }
-    | undefined
-  >;
-  /** The versions of many signatures in one query. A signature past its expiry has one of its own. */
-  versions(signatureIds: readonly string[]): Promise<Map<string, number>>;
-}
-
-/** One message at the provider that something is still due for. */
-export interface DueMessage {
-  readonly challengeId: string;
-  readonly provider: string;
-  readonly providerChallengeId: string;
-}
-
-export interface UpkeepStore {
-  /** Closes signatures whose life is over; says how many. */
-  expire(limit: number): Promise<number>;
-  /** Erases phone numbers that closed signatures kept for an outcome that is not coming any more. */
-  erasePhoneNumbers(limit: number): Promise<number>;
-  /** Removes idempotency keys that are old enough. */
-  purgeKeys(limit: number): Promise<number>;
-  /** Messages whose feedback or redaction is due; each comes again after the pause unless it is done. */
-  dueFeedback(limit: number, againMs: number): Promise<DueMessage[]>;
-  dueRedaction(limit: number, againMs: number): Promise<DueMessage[]>;
-  feedbackDone(challengeId: string): Promise<void>;
-  redactionDone(challengeId: string): Promise<void>;
 }

@@ -1,13 +1,13 @@
-import type { HttpListener } from "./http-listener.ts";
-
+/** URLs of what listens. */
 export interface Listeners {
   readonly grpc: string;
-  readonly http: HttpListener;
-  readonly ops: { readonly url: string };
+  readonly http: string;
+  readonly ops: string;
 }
 
 /** What a newcomer needs after `npm start`: that this is a sandbox, where it listens, lines to paste. */
-export function sandboxBanner({ grpc, http, ops }: Listeners): string {
+export function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
+  const grpc = new URL(grpcUrl).host;
   const start = JSON.stringify({
     idempotencyKey: "demo-1",
     customerId: "customer-1",
@@ -26,9 +26,9 @@ export function sandboxBanner({ grpc, http, ops }: Listeners): string {
   Set the TWILIO_* credentials (README, Configuration) to go live.
 ==============================================================================
   gRPC     ${grpc}  (h2c, reflection on)
-  Inbox    ${http.url}/inbox
-  Receipts ${http.url}/twilio/status
-  Metrics  ${ops.url}/metrics   Health ${ops.url}/readyz
+  Inbox    ${http}/inbox
+  Receipts ${http}/twilio/status
+  Metrics  ${ops}/metrics   Health ${ops}/readyz
 
   Start a signature, read the code in the inbox, and complete it:
 

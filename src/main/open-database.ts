@@ -1,17 +1,23 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import type { Config } from "../config.ts";
-import type { Keys } from "../domain/keys.ts";
 import { Database } from "../postgres/database.ts";
 import { startEmbeddedPostgres } from "../postgres/embedded.ts";
 import { claimInstallation } from "../postgres/installation.ts";
 import { migrate, requireMigrated } from "../postgres/migrate.ts";
+import type { Secrets } from "./secrets.ts";
 
-/** Migrations are found from here whether the sources run as they are or bundled. */
-export const migrationFolder = new URL("../../drizzle", import.meta.url).pathname;
+const besideBundle = fileURLToPath(new URL("./drizzle", import.meta.url));
+
+/** Beside the bundle, all of whose modules are in one folder; else at the top of the sources. */
+export const migrationFolder = existsSync(besideBundle)
+  ? besideBundle
+  : fileURLToPath(new URL("../../drizzle", import.meta.url));
 
 export interface OpenDatabase {
   readonly database: Database;
-  readonly embedded: boolean;
+  readonly secrets: Secrets;
   close(): Promise<void>;
 }
 
@@ -19,36 +25,41 @@ export interface OpenDatabase {
 export async function locateDatabase(
   config: Pick<Config, "database" | "dataDir">,
   signal?: AbortSignal,
-): Promise<{ url: string; migrationUrl: string; embedded: boolean; stop(): Promise<void> }> {
+): Promise<{ url: string; migrationUrl: string; stop(): Promise<void> }> {
   const url = config.database.url?.reveal();
   if (url !== undefined) {
     const migrationUrl = config.database.migrationUrl?.reveal() ?? url;
-    return { url, migrationUrl, embedded: false, stop: () => Promise.resolve() };
+    return { url, migrationUrl, stop: () => Promise.resolve() };
   }
   const server = await startEmbeddedPostgres({ dataDir: config.dataDir }, signal);
-  return { url: server.url, migrationUrl: server.url, embedded: true, stop: () => server.stop() };
+  return { url: server.url, migrationUrl: server.url, stop: () => server.stop() };
 }
 
-/** Opens the database, brings its schema up to date and checks that it is ours. */
+/**
+ * Opens the database, brings its schema up to date and checks that it is ours. Secrets are opened once it is
+ * there: the embedded server decides who may enter DATA_DIR, where the generated keys are kept.
+ */
 export async function openDatabase(
   config: Pick<Config, "database" | "dataDir" | "sandbox">,
-  keys: () => Keys,
+  openSecrets: () => Promise<Secrets>,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
   const located = await locateDatabase(config, signal);
   try {
+    const secrets = await openSecrets();
     await migrated(located.migrationUrl, config.database.migrate);
     const database = new Database({ url: located.url, connections: config.database.connections });
     try {
-      await claimInstallation(database, config.sandbox ? "sandbox" : "live", keys());
+      await claimInstallation(database, config.sandbox ? "sandbox" : "live", secrets.keys.current());
     } catch (error) {
       await database.close();
       throw error;
     }
     return {
       database,
-      embedded: located.embedded,
+      secrets,
       async close() {
+        await secrets.close();
         await database.close();
         await located.stop();
       },

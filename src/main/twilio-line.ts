@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { ConfigError } from "../config/config-error.ts";
 import type { Config } from "../config.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { Database } from "../postgres/database.ts";
@@ -7,25 +6,10 @@ import { PostgresProviderRate } from "../postgres/provider-rate.ts";
 import { CallPolicy, type PolicyListener } from "../resilience/policy.ts";
 import { SharedRate, UnlimitedRate } from "../resilience/rate.ts";
 import type { TwilioDouble } from "../sandbox/twilio-double.ts";
-import { type TwilioCredentials, validateCredentials } from "../twilio/credentials.ts";
-
-/** Credentials from the environment. @throws ConfigError with every malformed one */
-export function configuredCredentials(config: Config): TwilioCredentials | undefined {
-  const given = config.twilio.credentials;
-  if (given === undefined) return undefined;
-  const checked = validateCredentials({
-    accountSid: given.accountSid,
-    authToken: given.authToken.reveal(),
-    fromNumber: given.fromNumber,
-    messagingServiceSid: given.messagingServiceSid,
-    apiKeySid: given.apiKeySid,
-    apiKeySecret: given.apiKeySecret?.reveal(),
-  });
-  if ("credentials" in checked) return checked.credentials;
-  const variable = (field: string) =>
-    `TWILIO_${field.replace(/[A-Z]/g, (upper) => `_${upper}`).toUpperCase()}`;
-  throw new ConfigError(checked.faults.map(({ field, description }) => `${variable(field)} ${description}`));
-}
+import type { TwilioCredentials } from "../twilio/credentials.ts";
+import { type HousekeepingResult, TwilioHousekeeping } from "../twilio/housekeeping.ts";
+import type { HttpTransport } from "../twilio/transport.ts";
+import type { MessageUpkeep } from "../usecases/sweep.ts";
 
 /** A Twilio on this machine: no credential of it is worth anything elsewhere. */
 export async function startSandbox(): Promise<{ double: TwilioDouble; credentials: TwilioCredentials }> {
@@ -55,4 +39,26 @@ export async function twilioPolicy(
         ? new SharedRate({ clock: deps.clock, reserve: (slots) => shared.reserve(slots) })
         : new UnlimitedRate(),
   });
+}
+
+/** What is owed at Twilio after a message has served: feedback, where it was announced, and redaction. */
+export function messageUpkeep(deps: {
+  readonly transport: HttpTransport;
+  readonly credentials: () => TwilioCredentials | undefined;
+  readonly policy: CallPolicy;
+  readonly provideFeedback: boolean;
+}): MessageUpkeep {
+  const { policy, provideFeedback } = deps;
+  const housekeeping = new TwilioHousekeeping(deps);
+  const asked = async (ask: (signal: AbortSignal) => Promise<HousekeepingResult>, signal: AbortSignal) =>
+    (await policy.ask(ask, signal)) === "later" ? "later" : "done";
+  return {
+    async confirm({ providerChallengeId }, signal) {
+      if (!provideFeedback) return "done";
+      return await asked((ask) => housekeeping.confirmFeedback(providerChallengeId, ask), signal);
+    },
+    async redact({ providerChallengeId }, signal) {
+      return await asked((ask) => housekeeping.redactBody(providerChallengeId, ask), signal);
+    },
+  };
 }

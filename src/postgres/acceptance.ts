@@ -1,9 +1,11 @@
 import type { ProviderResult } from "../domain/provider.ts";
-import { openStatuses } from "../domain/signature.ts";
 import type { Acceptance, AcceptanceSource } from "../domain/stores.ts";
+import { erasedPhone } from "./closing.ts";
 import type { Database } from "./database.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
+
+type Row = SignatureRow & { readonly effect: Acceptance["effect"] | "stale" };
 
 /**
  * Records that the provider has a message of this challenge, whoever brings the news and whenever. The
@@ -16,9 +18,24 @@ export async function recordAcceptance(
   result: ProviderResult,
   source: AcceptanceSource,
 ): Promise<Acceptance | undefined> {
+  for (;;) {
+    const row = await recordOnce(db, challengeId, result, source);
+    if (row === undefined) return undefined;
+    const { effect } = row;
+    // Others appended events while this statement waited for them: the next run sees theirs.
+    if (effect !== "stale") return { signature: toSignature(row), effect };
+  }
+}
+
+async function recordOnce(
+  db: Database,
+  challengeId: string,
+  result: ProviderResult,
+  source: AcceptanceSource,
+): Promise<Row | undefined> {
   const { sql } = db;
   const sid = result.providerChallengeId;
-  const [row] = await sql<(SignatureRow & { effect: Acceptance["effect"] })[]>`
+  const [row] = await sql<Row[]>`
     with ${db.now()}, l as (
       select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider,
         c.provider_challenge_id, c.created_at as challenge_created_at
@@ -29,6 +46,8 @@ export async function recordAcceptance(
       select l.*, case
         when l.provider_challenge_id is null then 'sent'
         when l.provider_challenge_id = ${sid} then 'nothing_new'
+        when not exists (select from event e where e.signature_id = l.id and e.number = l.chain_length)
+          then 'stale'
         when exists (select from event e where e.signature_id = l.id and e.type = 'DUPLICATE_SENT'
           and e.details::json ->> 'provider_challenge_id' = ${sid}) then 'nothing_new'
         else 'duplicate'
@@ -50,24 +69,28 @@ export async function recordAcceptance(
       update signature set
         status = case when signature.status = 'pending' and h.effect = 'sent' then 'challenge_sent'
           else signature.status end,
-        phone_sealed = case when signature.status = any (${openStatuses}::text[]) then signature.phone_sealed end,
-        ${movedChain(sql)}
+        ${erasedPhone(sql)}, ${movedChain(sql)}
       from h where signature.id = h.id
       returning signature.*
     ), v as (
       update challenge set
         status = case when h.challenge_status = 'pending' then 'sent' else challenge.status end,
         provider_challenge_id = coalesce(challenge.provider_challenge_id, ${sid}),
-        provider_proof = case when h.effect = 'duplicate' then challenge.provider_proof
-          else coalesce(challenge.provider_proof, ${result.providerProof}) end,
+        provider_proof = case
+          when h.provider_challenge_id <> ${sid} then challenge.provider_proof
+          when ${source === "answer"}::boolean then ${result.providerProof}
+          else coalesce(challenge.provider_proof, ${result.providerProof})
+        end,
         sent_at = coalesce(challenge.sent_at, least(h.now, greatest(h.challenge_created_at,
           case when ${source === "look_up"}::boolean then ${result.sentAt}::timestamptz else h.now end))),
         lease_until = null,
-        redact_due_at = case when h.closed_at is null then challenge.redact_due_at
-          else coalesce(challenge.redact_due_at, h.now + interval '1 minute') end
+        feedback_due_at = case when h.effect = 'sent' and h.status = 'completed' then h.now
+          else challenge.feedback_due_at end,
+        redact_due_at = case when h.effect = 'sent' and h.closed_at is not null then h.now + interval '1 minute'
+          else challenge.redact_due_at end
       from h where challenge.id = h.challenge_id
       returning challenge.*
     )
     select h.effect, ${signatureColumns(sql)} from t, h, u s, v c`;
-  return row && { signature: toSignature(row), effect: row.effect };
+  return row;
 }

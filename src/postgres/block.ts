@@ -1,50 +1,66 @@
 import type { Fragment, Sql } from "postgres";
-import type { BlockRules } from "../domain/stores.ts";
+import type { BlockRules } from "../domain/limits.ts";
 import { milliseconds } from "./database.ts";
+import { touched } from "./guards.ts";
 
 /**
- * The CTE `g`: counts a wrong code of the customer of `l`, where that is open and the customer is not
- * blocked, in the statement that acts on it. The row lock orders parallel wrong codes of all the
- * customer's signatures, so exactly as many pass as the rules allow.
+ * The CTE `g`: judges a code against the block of the customer of `l`, where that is open, in the statement
+ * that acts on it. A wrong code is counted, a right one forgives those before it; a blocked customer's row
+ * does neither. The row's lock orders parallel codes of all the customer's signatures, right ones too, so
+ * exactly as many are tried as the rules allow.
  */
-export function countedFailure(sql: Sql, wrong: boolean, rules: BlockRules): Fragment {
-  const inWindow = sql`customer_guard.first_failure_at > excluded.touched_at - ${milliseconds(sql, rules.windowMs)}`;
-  const count = sql`(case when ${inWindow} then customer_guard.failures else 0 end + 1)`;
-  const until = sql`excluded.touched_at + ${milliseconds(sql, rules.blockMs)}`;
+export function judgedCode(sql: Sql, wrong: boolean, rules: BlockRules): Fragment {
+  const window = milliseconds(sql, rules.windowMs);
+  const before = sql`(
+    select count(*) from unnest(customer_guard.wrong_codes) as i where i > excluded.touched_at - ${window})`;
+  const last = wrong ? sql`${before} + 1 >= ${rules.failures}::int` : sql`false`;
+  // A call that waited for the row may come with an instant before the latest: see `kept` in guards.
+  const row = sql`array(
+    select i from unnest(customer_guard.wrong_codes) as i
+    where i > excluded.touched_at - ${window} - interval '10 seconds') || excluded.wrong_codes`;
+  const blockedUntil = (now: Fragment) => sql`${now} + ${milliseconds(sql, rules.blockMs)}`;
+  const atOnce = wrong && rules.failures <= 1;
   return sql`g as (
-    insert into customer_guard (pseudonym, starts, failures, first_failure_at, blocked_until, touched_at)
-    select u, '{}', case when ${rules.failures}::int <= 1 then 0 else 1 end, l.now,
-      case when ${rules.failures}::int <= 1 then l.now + ${milliseconds(sql, rules.blockMs)} end, l.now
+    insert into customer_guard (pseudonym, starts, wrong_codes, blocked_until, touched_at)
+    select u, '{}', case when ${wrong && !atOnce}::boolean then array[l.now] else '{}' end,
+      case when ${atOnce}::boolean then ${blockedUntil(sql`l.now`)} end, l.now
     from l, unnest(l.customer_guards) as u
-    where ${wrong}::boolean and ${rules.failures}::int > 0
-      and l.status in ('pending', 'challenge_sent') and l.expires_at > l.now
+    where ${rules.failures}::int > 0 and l.status in ('pending', 'challenge_sent') and l.expires_at > l.now
     order by u
     on conflict (pseudonym) do update set
-      failures = case when ${count} >= ${rules.failures}::int then 0 else ${count} end,
-      first_failure_at = case when ${inWindow} then customer_guard.first_failure_at else excluded.touched_at end,
-      blocked_until = case when ${count} >= ${rules.failures}::int then ${until} end,
-      touched_at = excluded.touched_at
+      wrong_codes = case when ${last} or ${!wrong}::boolean then '{}' else ${row} end,
+      blocked_until = case when ${last} then ${blockedUntil(sql`excluded.touched_at`)} end,
+      touched_at = ${touched(sql, sql`customer_guard.touched_at`)}
     where customer_guard.blocked_until is null or customer_guard.blocked_until <= excluded.touched_at
     returning pseudonym
   )`;
 }
 
-/** Whether the customer of `l` is blocked: a wrong code was not counted, or a right one comes too early. */
-export function blocked(sql: Sql, wrong: boolean, rules: BlockRules): Fragment {
-  if (wrong) {
-    return sql`${rules.failures}::int > 0 and (select count(*) from g) < cardinality(l.customer_guards)`;
-  }
-  return sql`exists (
-    select from customer_guard b where b.pseudonym = any (l.customer_guards) and b.blocked_until > l.now)`;
+/** Whether `g` met a block under any of the customer's pseudonyms. */
+export function blocked(sql: Sql, rules: BlockRules): Fragment {
+  return sql`${rules.failures}::int > 0 and (select count(*) from g) < cardinality(l.customer_guards)`;
 }
 
-/** The CTEs that a completion forgives with: wrong codes in a row, and messages to the number. */
-export function forgivenFailures(sql: Sql): Fragment {
-  return sql`f as (
-    update customer_guard set failures = 0, first_failure_at = null
-    from h where h.outcome = 'completed' and pseudonym = any (h.customer_guards) and failures > 0
-  ), m as (
+/**
+ * An expression that ends the statement where `h` says blocked: what was counted under another pseudonym
+ * is undone with it, so that a blocked customer's code consumes nothing and prolongs nothing.
+ */
+export function refusedIfCodeBlocked(sql: Sql, rules: BlockRules): Fragment {
+  return sql`case when h.outcome = 'blocked' then refuse('blocked', coalesce((
+      select extract(epoch from max(b.blocked_until) - h.now) * 1000 from customer_guard b
+      where b.pseudonym = any (h.customer_guards) and b.blocked_until > h.now
+    ), ${rules.blockMs}::float8)) end`;
+}
+
+/** The CTE `m`: a completion frees the messages to its number, whose rows are locked in the order of `p`. */
+export function freedMessages(sql: Sql): Fragment {
+  return sql`m as (
     update phone_guard set messages = '{}'
-    from h where h.outcome = 'completed' and pseudonym = any (h.phone_guards) and messages <> '{}'
+    from (
+      select o.pseudonym from h, phone_guard o
+      where h.outcome = 'completed' and o.pseudonym = any (h.phone_guards)
+      order by o.pseudonym for update of o
+    ) as o
+    where phone_guard.pseudonym = o.pseudonym
   )`;
 }

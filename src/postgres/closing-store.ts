@@ -1,15 +1,12 @@
+import type { Channel } from "../domain/challenge.ts";
+import type { BlockRules } from "../domain/limits.ts";
+import type { Consent } from "../domain/receipt.ts";
 import type { AbortReason, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
-import type {
-  Abortion,
-  BlockRules,
-  ClosingStore,
-  CodeMaterial,
-  Completion,
-  Verdict,
-} from "../domain/stores.ts";
-import { blocked, countedFailure, forgivenFailures } from "./block.ts";
+import type { Abortion, ClosingStore, CodeMaterial, Completion, Verdict } from "../domain/stores.ts";
+import { blocked, freedMessages, judgedCode, refusedIfCodeBlocked } from "./block.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
+import { keepReceipt, messagesBefore } from "./consent-receipt.ts";
 import type { Database } from "./database.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents } from "./timeline.ts";
@@ -29,13 +26,24 @@ export class PostgresClosingStore implements ClosingStore {
       code_nonce: Buffer;
       code_key_id: string;
       transaction_digest: Buffer;
+      phone_sealed: Buffer | null;
+      seal_key_id: string;
+      transaction_sealed: Buffer;
+      locale: string;
+      challenge_id: string;
+      channel: Channel;
+      brand: string;
+      web_otp_host: string;
+      text_life_ms: number;
     };
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}
-      select s.code_nonce, s.code_key_id, s.transaction_digest,
+      select s.code_nonce, s.code_key_id, s.transaction_digest, s.phone_sealed, s.seal_key_id,
+        s.transaction_sealed, s.locale, c.id as challenge_id, c.channel, c.brand, c.web_otp_host,
+        (extract(epoch from s.expires_at - c.created_at) * 1000)::float8 as text_life_ms,
         case when s.status = any (${openStatuses}::text[]) and s.expires_at <= t.now
           then 'expired' else s.status end as status
-      from t, signature s
+      from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
       where s.id = ${signatureId}::uuid and s.caller = ${caller}`;
     return (
       row && {
@@ -43,6 +51,17 @@ export class PostgresClosingStore implements ClosingStore {
         codeNonce: row.code_nonce,
         codeKeyId: row.code_key_id,
         transactionDigest: row.transaction_digest,
+        phoneSealed: row.phone_sealed,
+        sealKeyId: row.seal_key_id,
+        transactionSealed: row.transaction_sealed,
+        locale: row.locale,
+        challenge: {
+          id: row.challenge_id,
+          channel: row.channel,
+          brand: row.brand,
+          webOtpHost: row.web_otp_host,
+          textLifeMs: row.text_life_ms,
+        },
       }
     );
   }
@@ -52,11 +71,12 @@ export class PostgresClosingStore implements ClosingStore {
     signatureId: string,
     verdict: Verdict,
     block: BlockRules,
+    consent?: Consent,
   ): Promise<Completion | undefined> {
     // A challenge that was added while this statement waited is only seen by a second run.
     return (
-      (await this.#completeOnce(caller, signatureId, verdict, block)) ??
-      (await this.#completeOnce(caller, signatureId, verdict, block))
+      (await this.#completeOnce(caller, signatureId, verdict, block, consent)) ??
+      (await this.#completeOnce(caller, signatureId, verdict, block, consent))
     );
   }
 
@@ -65,26 +85,31 @@ export class PostgresClosingStore implements ClosingStore {
     signatureId: string,
     verdict: Verdict,
     block: BlockRules,
+    consent: Consent | undefined,
   ): Promise<Completion | undefined> {
     const { sql } = this.#db;
     type Row = SignatureRow & {
       outcome: Completion["outcome"];
       was: SignatureStatus;
       left: number;
-      blocked_ms: number | null;
+      first_factor: string;
+      chain_head: Buffer;
+      chain_before: number;
+      events: number;
+      sids: string[];
     };
     const right = verdict === "match";
     const wrong = verdict === "transaction_mismatch" ? "TRANSACTION_MISMATCH" : "CODE_REJECTED";
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id from t, signature s
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.id = ${signatureId}::uuid and s.caller = ${caller}
         for update of s, c
-      ), ${countedFailure(sql, !right, block)}, o as (
+      ), ${judgedCode(sql, !right, block)}, o as (
         select l.*, case
           when l.status <> all (${openStatuses}::text[]) or l.expires_at <= l.now then 'closed'
-          when ${blocked(sql, !right, block)} then 'blocked'
+          when ${blocked(sql, block)} then 'blocked'
           when ${right}::boolean then 'completed'
           when l.attempts_remaining <= 1 then 'failed'
           else 'rejected'
@@ -105,7 +130,8 @@ export class PostgresClosingStore implements ClosingStore {
             else '{}'::text[]
           end as types,
           case when o.outcome = 'completed'
-            then array[json_build_object('challenge_id', o.latest_id)::text]
+            then array[coalesce(${consent === undefined ? null : completed(consent)}::text,
+              json_build_object('challenge_id', o.latest_id)::text)]
             else array[
               json_build_object('attempts_remaining', (o.attempts_remaining - 1)::text)::text,
               json_build_object('reason', 'attempts_exhausted')::text]
@@ -119,26 +145,42 @@ export class PostgresClosingStore implements ClosingStore {
         ${closedChallenges(sql)}
         from h where challenge.signature_id = h.id and h.next_closed_at is not null
         returning challenge.*
-      ), ${forgivenFailures(sql)}
+      ), ${freedMessages(sql)}
       select h.outcome, h.left,
-        (select extract(epoch from max(b.blocked_until) - h.now) * 1000 from customer_guard b
-          where b.pseudonym = any (h.customer_guards))::float8 as blocked_ms,
+        ${refusedIfCodeBlocked(sql, block)},
         case when h.status = any (${openStatuses}::text[]) then 'expired' else h.status end as was,
-        ${signatureColumns(sql)}
-      from t, h left join u s on true left join v c on c.id = h.latest_id`;
+        s.first_factor, s.chain_head, h.chain_length as chain_before, m.events, m.sids, ${signatureColumns(sql)}
+      from t, h left join u s on true left join v c on c.id = h.latest_id
+        left join lateral ${messagesBefore(sql, sql`h.id`, sql`h.chain_length + 1`)} m on h.outcome = 'completed'`;
     if (row === undefined) return undefined;
     switch (row.outcome) {
-      case "completed":
-        return { outcome: "completed", signature: toSignature(row) };
+      case "completed": {
+        const { first_factor: firstFactor, chain_length: chainLength } = row;
+        // An event that was committed while this statement waited is in the chain, yet was not to be seen.
+        const messageSids =
+          row.events === row.chain_before ? row.sids : await this.#messagesBefore(signatureId, chainLength);
+        const chainHead = row.chain_head.toString("hex");
+        const proof = { messageSids, firstFactor, chainHead, chainLength };
+        return { outcome: "completed", signature: toSignature(row), proof };
+      }
       case "rejected":
         return { outcome: "rejected", attemptsRemaining: row.left };
       case "failed":
         return { outcome: "failed" };
-      case "blocked":
-        return { outcome: "blocked", retryAfterMs: Math.max(1, Math.ceil(row.blocked_ms ?? block.blockMs)) };
       case "closed":
         return { outcome: "closed", status: row.was };
     }
+  }
+
+  async #messagesBefore(signatureId: string, number: number): Promise<string[]> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ sids: string[] }[]>`
+      select m.sids from ${messagesBefore(sql, sql`${signatureId}::uuid`, sql`${number}::int`)} m`;
+    return row?.sids ?? [];
+  }
+
+  keepReceipt(signatureId: string, jws: string): Promise<string> {
+    return keepReceipt(this.#db, signatureId, jws);
   }
 
   async abort(
@@ -164,7 +206,7 @@ export class PostgresClosingStore implements ClosingStore {
     type Row = SignatureRow & { outcome: Abortion["outcome"]; was: SignatureStatus };
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id from t, signature s
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.id = ${signatureId}::uuid and s.caller = ${caller}
         for update of s, c
@@ -196,4 +238,13 @@ export class PostgresClosingStore implements ClosingStore {
       ? { outcome: "aborted", signature: toSignature(row) }
       : { outcome: "closed", status: row.was };
   }
+}
+
+/** The details of SIGNATURE_COMPLETED: what its receipt is made of again, should it be lost. */
+function completed({ challengeId, receiptKeyId, textDigest }: Consent): string {
+  return JSON.stringify({
+    challenge_id: challengeId,
+    receipt_key_id: receiptKeyId,
+    text_digest: textDigest,
+  });
 }

@@ -6,14 +6,18 @@ export interface DatabaseOptions {
   readonly connections: number;
   /** Tests bind an instant here; undefined leaves the time to PostgreSQL's own clock. */
   readonly clock?: () => Date | undefined;
+  /** What else ends with the connections, e.g. a server that was started for them. */
+  readonly onClose?: () => Promise<void>;
 }
 
 /** A pool of connections, and the one clock that decides leases, expiry, cooldowns and limits. */
 export class Database {
   readonly sql: Sql;
   readonly #clock: () => Date | undefined;
+  readonly #onClose: () => Promise<void>;
 
   constructor(options: DatabaseOptions) {
+    this.#onClose = options.onClose ?? (() => Promise.resolve());
     this.#clock = options.clock ?? (() => undefined);
     this.sql = postgres(options.url, {
       max: options.connections,
@@ -23,6 +27,8 @@ export class Database {
       connection: {
         application_name: "signature-router",
         // No statement here runs long; a stuck lock must not hold a caller for ever.
+        // The statements are long and touch few rows by their keys: to plan one costs as much as to run it.
+        plan_cache_mode: "force_generic_plan",
         statement_timeout: 10_000,
         lock_timeout: 5_000,
         idle_in_transaction_session_timeout: 10_000,
@@ -41,6 +47,7 @@ export class Database {
 
   async close(): Promise<void> {
     await this.sql.end({ timeout: 5 });
+    await this.#onClose();
   }
 }
 
@@ -49,7 +56,11 @@ export function milliseconds(sql: Sql, ms: number): Fragment {
   return sql`make_interval(secs => ${ms / 1000}::float8)`;
 }
 
-/** A bytea[] parameter, sent as text: the driver would take a list of buffers for one bytea. */
+/**
+ * A bytea[] parameter as PostgreSQL writes arrays: the driver would take a list of buffers for one bytea,
+ * and escape a list of texts character by character.
+ */
 export function byteaArray(sql: Sql, values: readonly Buffer[]): Fragment {
-  return sql`${values.map((value) => `\\x${value.toString("hex")}`)}::text[]::bytea[]`;
+  const elements = values.map((value) => `"\\\\x${value.toString("hex")}"`);
+  return sql`${`{${elements.join(",")}}`}::text::bytea[]`;
 }

@@ -4,8 +4,10 @@ import type { Signature } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
 import type { Acceptance, AcceptanceSource, DeliveryStore, Lease } from "../domain/stores.ts";
 import { recordAcceptance } from "./acceptance.ts";
+import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { Leases } from "./leases.ts";
+import { keepProviderReceipt } from "./provider-receipt.ts";
 import { recordReceipt } from "./receipt.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
@@ -44,6 +46,10 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     return recordAcceptance(this.#db, challengeId, result, source);
   }
 
+  reported(receipt: DeliveryReceipt): Promise<void> {
+    return keepProviderReceipt(this.#db, receipt);
+  }
+
   settled(receipt: DeliveryReceipt): Promise<boolean> {
     return recordReceipt(this.#db, receipt);
   }
@@ -61,13 +67,14 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
           'provider', l.provider, 'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
-        update signature set ${movedChain(sql)},
-          phone_sealed = case when signature.closed_at is null then signature.phone_sealed end
+        update signature set ${movedChain(sql)}, ${erasedPhone(sql)}
         from h where signature.id = h.id
         returning signature.*
       ), v as (
         update challenge set status = case when h.challenge_status = 'pending' then 'failed' else challenge.status end,
-          provider_error_code = ${errorCode}, lease_until = null
+          provider_error_code = case when challenge.provider_challenge_id is null then ${errorCode}
+            else challenge.provider_error_code end,
+          lease_until = null
         from h where challenge.id = h.challenge_id
         returning challenge.*
       )
@@ -134,8 +141,7 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
           'provider', l.provider, 'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
-        update signature set ${movedChain(sql)},
-          phone_sealed = case when signature.closed_at is null then signature.phone_sealed end
+        update signature set ${movedChain(sql)}, ${erasedPhone(sql)}
         from h where signature.id = h.id
         returning signature.*
       ), v as (

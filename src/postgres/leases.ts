@@ -21,18 +21,35 @@ export class Leases {
       where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null`;
   }
 
-  async takeUp(challengeId: string, calls: number, leaseMs: number): Promise<ChallengeMaterial | undefined> {
+  async takeUp(
+    challengeId: string,
+    calls: number,
+    leaseMs: number,
+    orderedBy?: string,
+  ): Promise<ChallengeMaterial | undefined> {
     const { sql } = this.#db;
     const [row] = await sql<MaterialRow[]>`
-      with ${this.#db.now()}, c as (
-        update challenge set lease_epoch = lease_epoch + 1, lease_until = t.now + ${milliseconds(sql, leaseMs)},
-          lease_parked = false, calls_left = ${calls}::int
-        from t, signature o
-        where challenge.id = ${challengeId}::uuid and challenge.status = 'pending' and challenge.lease_until is null
-          and o.id = challenge.signature_id and o.status = any (${openStatuses}::text[]) and o.expires_at > t.now
+      with ${this.#db.now()}, l as (
+        select s.*, t.now, c.id as challenge_id, c.lease_epoch
+        from t, signature s join challenge c on c.signature_id = s.id
+        where c.id = ${challengeId}::uuid and c.status = 'pending' and c.lease_until is null
+          and s.status = any (${openStatuses}::text[]) and s.expires_at > t.now
+        for update of s, c
+      ), d as (
+        select l.*,
+          case when ${orderedBy ?? null}::text is null then '{}'::text[] else array['CHALLENGE_TAKEN_OVER'] end as types,
+          array[json_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text,
+            'ordered_by', ${orderedBy ?? ""}::text)::text] as details
+        from l
+      ), ${appendedEvents(sql)}, s as (
+        update signature set ${movedChain(sql)} from h where signature.id = h.id returning signature.*
+      ), c as (
+        update challenge set lease_epoch = challenge.lease_epoch + 1, lease_parked = false,
+          lease_until = h.now + ${milliseconds(sql, leaseMs)}, calls_left = ${calls}::int
+        from h where challenge.id = h.challenge_id
         returning challenge.*
       )
-      select ${materialColumns(sql)} from t, c join signature s on s.id = c.signature_id`;
+      select ${materialColumns(sql)} from t, c join s on s.id = c.signature_id`;
     return row && toMaterial(row, leaseMs);
   }
 

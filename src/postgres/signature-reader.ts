@@ -1,7 +1,6 @@
-import type { Challenge } from "../domain/challenge.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { SignatureReader } from "../domain/stores.ts";
-import type { TimelineEvent, TimelineType } from "../domain/timeline.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
+import type { TimelineType } from "../domain/timeline.ts";
 import type { Database } from "./database.ts";
 import {
   type ChallengeRow,
@@ -37,19 +36,17 @@ export class PostgresSignatureReader implements SignatureReader {
     return row && toSignature(row);
   }
 
-  async history(
-    caller: string,
-    signatureId: string,
-  ): Promise<{ signature: Signature; challenges: Challenge[]; timeline: TimelineEvent[] } | undefined> {
+  async history(caller: string, signatureId: string): ReturnType<SignatureReader["history"]> {
     const { sql } = this.#db;
     // One snapshot for the three reads, sent down one connection without waiting in between.
     const [signatures, challenges, events] = await sql.begin(
       "isolation level repeatable read read only",
       (tx) => [
-        tx<SignatureRow[]>`
+        tx<(SignatureRow & { jws: string | null })[]>`
         with ${this.#db.now()}
-        select ${signatureColumns(sql)}
+        select ${signatureColumns(sql)}, r.jws
         from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
+        left join receipt r on r.signature_id = s.id
         where s.id = ${signatureId}::uuid and s.caller = ${caller}`,
         tx<ChallengeRow[]>`
         with ${this.#db.now()}
@@ -75,6 +72,7 @@ export class PostgresSignatureReader implements SignatureReader {
         type: event.type,
         details: JSON.parse(event.details) as Record<string, string>,
       })),
+      receipt: row.jws ?? undefined,
     };
   }
 

@@ -1,3 +1,4 @@
+import type { StartLimits } from "../domain/limits.ts";
 import type { Signature, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
 import type {
@@ -10,7 +11,6 @@ import type {
   Resend,
   ResendRules,
   SignatureStore,
-  StartLimits,
 } from "../domain/stores.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
 import { byteaArray, type Database, milliseconds } from "./database.ts";
@@ -18,6 +18,8 @@ import {
   countedMessage,
   countedStart,
   refusedIfBlocked,
+  refusedIfNumberBlocked,
+  refusedIfTooLate,
   refusedIfTooManyMessages,
   refusedIfTooManyStarts,
 } from "./guards.ts";
@@ -79,7 +81,9 @@ export class PostgresSignatureStore implements SignatureStore {
         returning *
       )
       select ${signatureColumns(sql)},
+        ${refusedIfTooLate(sql, limits)},
         ${refusedIfBlocked(sql, customers)},
+        ${refusedIfNumberBlocked(sql, phones)},
         ${refusedIfTooManyStarts(sql, customerGuards, limits.customerPerMinute)},
         ${refusedIfTooManyMessages(sql, phones, limits)}
       from s, c, t`;
@@ -141,14 +145,13 @@ export class PostgresSignatureStore implements SignatureStore {
         where s.id = ${signatureId}::uuid and s.caller = ${key.caller}
         for update of s, c
       ), n as (
-        select l.*, (
-          select count(*) from challenge o
-          where o.signature_id = l.id and o.provider_challenge_id is not null
-        ) as accepted, (
-          select max(o.last_call_at) from challenge o
-          where o.signature_id = l.id and o.provider_challenge_id is not null
-        ) + ${milliseconds(sql, rules.cooldownMs)} as again_at
-        from l
+        -- The latest challenge as it is locked: the others are read as they were before this statement waited.
+        select l.*, e.accepted + case when l.accepted_at is null then 0 else 1 end as accepted,
+          greatest(l.accepted_at, e.last_at) + ${milliseconds(sql, rules.cooldownMs)} as again_at
+        from l, lateral (
+          select count(*) as accepted, max(o.last_call_at) as last_at from challenge o
+          where o.signature_id = l.id and o.id <> l.latest_id and o.provider_challenge_id is not null
+        ) e
       ), o as (
         select n.*, case
           when exists (select from idempotency_key where caller = ${key.caller} and scope = ${key.scope}
@@ -188,7 +191,9 @@ export class PostgresSignatureStore implements SignatureStore {
         greatest(0, extract(epoch from coalesce(
           case when o.outcome = 'in_flight' then o.lease_until else o.again_at end, o.now) - o.now) * 1000)::float8
           as retry_after_ms,
+        ${refusedIfTooLate(sql, rules)},
         ${refusedIfBlocked(sql, sql`(select customer_guards from l)`)},
+        ${refusedIfNumberBlocked(sql, sql`(select phone_guards from l)`)},
         ${refusedIfTooManyMessages(sql, sql`(select phone_guards from l)`, rules)},
         ${signatureColumns(sql)}
       from t, o left join u s on true left join c on true`;
@@ -238,5 +243,6 @@ function created(challenge: NewChallenge): string {
     challenge_id: challenge.id,
     channel: challenge.channel,
     provider: challenge.provider,
+    ...(challenge.orderedBy !== undefined && { ordered_by: challenge.orderedBy }),
   });
 }

@@ -1,4 +1,4 @@
-import type { DueMessage, UpkeepStore } from "../domain/stores.ts";
+import type { DueMessage, UpkeepStore } from "../domain/upkeep-store.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { appendedEvents } from "./timeline.ts";
@@ -27,7 +27,7 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const { sql } = this.#db;
     const rows = await sql`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until
         from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.status in ('pending', 'challenge_sent') and s.expires_at <= t.now
         order by s.expires_at
@@ -59,6 +59,42 @@ export class PostgresUpkeepStore implements UpkeepStore {
       )
       update signature set phone_sealed = null from l where signature.id = l.id returning signature.id`;
     return rows.length;
+  }
+
+  /** A block and the time in which wrong codes count are a day at most; the windows of the rest are shorter. */
+  async purgeGuards(limit: number): Promise<number> {
+    const { sql } = this.#db;
+    const [purged] = await sql<{ rows: number }[]>`
+      with ${this.#db.now()}, c as (
+        delete from customer_guard where pseudonym in (
+          select g.pseudonym from t, customer_guard g
+          where g.touched_at < t.now - interval '25 hours'
+            and (g.blocked_until is null or g.blocked_until <= t.now)
+          order by g.touched_at limit ${limit}::int for update of g skip locked)
+        returning 1
+      ), p as (
+        delete from phone_guard where pseudonym in (
+          select g.pseudonym from t, phone_guard g
+          where g.touched_at < t.now - interval '1 hour'
+            and (g.blocked_until is null or g.blocked_until <= t.now)
+          order by g.touched_at limit ${limit}::int for update of g skip locked)
+        returning 1
+      ), a as (
+        delete from caller_grants where caller in (
+          select g.caller from t, caller_grants g
+          where t.now - interval '1 day' > all (g.granted_at)
+          limit ${limit}::int for update of g skip locked)
+        returning 1
+      ), x as (
+        delete from prefix_traffic where (prefix, since) in (
+          select g.prefix, g.since from t, prefix_traffic g
+          where g.since < t.now - interval '2 hours'
+          order by g.since limit ${limit}::int for update of g skip locked)
+        returning 1
+      )
+      select greatest((select count(*) from c), (select count(*) from p), (select count(*) from a),
+        (select count(*) from x))::int as rows`;
+    return purged?.rows ?? 0;
   }
 
   async purgeKeys(limit: number): Promise<number> {

@@ -4,6 +4,9 @@ import { LeaseLost, ProviderError } from "../domain/provider.ts";
 /** Milliseconds that a stopped call has to say what it did; part of the half second by which a lease is longer. */
 const graceMs = 100;
 
+/** Ends the waits beside a call. A signal that fires without a reason makes an error with a stack for each call. */
+const over = new Error("the call has ended");
+
 export interface TimeoutLimits {
   readonly clock: Clock;
   readonly provider: string;
@@ -55,7 +58,7 @@ export async function withTimeout<T>(
       retryable: true,
     });
   } finally {
-    ended.abort();
+    ended.abort(over);
     signal.removeEventListener("abort", cancel);
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
 import { parseUuid } from "../domain/uuid.ts";
 import type { TwilioCredentials } from "./credentials.ts";
+import { keptParameters } from "./kept-parameters.ts";
 import { isMessageSid } from "./message-sid.ts";
 import { providerName } from "./messages-api.ts";
 import { type EvidenceKey, makeProof } from "./proof.ts";
@@ -58,7 +59,7 @@ export function statusCallbackHandler(deps: StatusCallbackDeps) {
       return answer(response, 403);
     }
     try {
-      const receipt = receiptOf({ query: query ?? "", body: body.text, url, key: deps.evidenceKey });
+      const receipt = receiptOf({ query: query ?? "", body: body.text, key: deps.evidenceKey });
       if (receipt !== undefined) await deps.record(receipt, AbortSignal.timeout(recordTimeoutMs));
     } catch {
       // Whoever records tells the log why; Twilio needs only to know that it must come again.
@@ -76,7 +77,6 @@ function authTokens(credentials: TwilioCredentials | undefined): string[] {
 function receiptOf(call: {
   query: string;
   body: string;
-  url: string;
   key: () => EvidenceKey;
 }): DeliveryReceipt | undefined {
   const query = new URLSearchParams(call.query);
@@ -90,6 +90,7 @@ function receiptOf(call: {
   if (challengeId === undefined || status === undefined) return undefined;
   if (!/^[1-9]\d{0,3}$/.test(attempt) || !isMessageSid(sid)) return undefined;
   const errorCode = value("ErrorCode");
+  const parameters = keptParameters(attempt, params);
   return {
     provider: providerName,
     challengeId,
@@ -98,9 +99,11 @@ function receiptOf(call: {
     status,
     providerErrorCode:
       status === "undelivered" ? (/^\d{1,6}$/.test(errorCode) ? errorCode : "other") : undefined,
+    parameters,
+    // Over what is kept, so that it can be checked later: the whole call holds the number, which is not.
     providerProof: makeProof(
       { sid, status: reported, request: "", date: "" },
-      { answer: JSON.stringify([call.url, call.body]), text: "" },
+      { answer: parameters, text: "" },
       call.key(),
     ),
   };

@@ -1,7 +1,8 @@
 import { Failure } from "../domain/failure.ts";
 import type { Observer } from "../domain/observation.ts";
 import { type AbortReason, closedFailure, type Signature } from "../domain/signature.ts";
-import type { ClosingStore, SignatureReader } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
+import type { ClosingStore } from "../domain/stores.ts";
 
 export interface AbortSignatureCommand {
   readonly caller: string;

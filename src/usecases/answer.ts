@@ -1,13 +1,16 @@
 import type { Clock } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { SignatureReader } from "../domain/stores.ts";
-import type { DeliveryEnd } from "./deliver-challenge.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
+import type { DeliveryEnd } from "./delivery-run.ts";
 
 interface Deps {
   readonly clock: Clock;
   readonly reader: SignatureReader;
 }
+
+/** Ends the wait; a signal that fires without a reason makes an error with a stack for each call. */
+const answered = new Error("the delivery has ended");
 
 /**
  * What a caller is told who waits for a delivery: its end, or, when the wait is over, that it goes on.
@@ -21,12 +24,12 @@ export async function answer(
   waitMs: number,
 ): Promise<Signature> {
   const waited = new AbortController();
-  const over = deps.clock.sleep(waitMs, waited.signal).then(
+  const over = deps.clock.sleep(Math.max(0, waitMs), waited.signal).then(
     () => undefined,
     () => undefined,
   );
   const end = await Promise.race([delivery, over]);
-  waited.abort();
+  waited.abort(answered);
   switch (end?.end) {
     case "accepted":
       return end.signature;

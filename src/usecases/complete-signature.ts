@@ -1,10 +1,15 @@
 import { Failure } from "../domain/failure.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
+import type { BlockRules } from "../domain/limits.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
+import { type CompletionProof, type Consent, signReceipt } from "../domain/receipt.ts";
+import { unseal } from "../domain/seal.ts";
 import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
-import type { BlockRules, ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
+import type { ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
 import { type Transaction, transactionDigest } from "../domain/transaction.ts";
+import { consentTo } from "./issue-receipt.ts";
+import type { PumpingGuard } from "./pumping-guard.ts";
 
 export interface CompleteSignatureCommand {
   readonly caller: string;
@@ -26,6 +31,8 @@ interface Deps {
   readonly keys: KeySource;
   readonly observer: Observer;
   readonly block: BlockRules;
+  /** Undefined: off. */
+  readonly pumping?: PumpingGuard | undefined;
 }
 
 /** Checks a code. Whatever comes of it is committed before it is answered. */
@@ -38,20 +45,31 @@ export class CompleteSignature {
 
   /** @throws Failure as the contract lists them */
   async execute(command: CompleteSignatureCommand): Promise<CompletedSignature> {
-    const { closings, observer } = this.#deps;
+    const { closings, keys, observer } = this.#deps;
     const { caller, signatureId } = command;
     const material = await closings.codeMaterial(caller, signatureId);
     if (material === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     if (!isOpen(material.status)) throw closedFailure(material.status);
 
     const verdict = await this.#verdict(command, material);
-    const completion = await closings.complete(caller, signatureId, verdict, this.#deps.block);
+    const agreed = verdict === "match" ? await consentTo(keys, signatureId, material) : undefined;
+    const completion = await closings.complete(
+      caller,
+      signatureId,
+      verdict,
+      this.#deps.block,
+      agreed?.consent,
+    );
     switch (completion?.outcome) {
       case undefined:
         throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
       case "completed":
         observer.observe({ type: "signature_closed", status: "completed", count: 1 });
-        return { signature: completion.signature, receipt: "" };
+        this.#countForPrefix(signatureId, material);
+        return {
+          signature: completion.signature,
+          receipt: agreed === undefined ? "" : await this.#receipt(caller, completion, agreed),
+        };
       case "rejected":
         observer.observe({ type: "code_rejected", signatureId });
         throw mismatch(verdict, completion.attemptsRemaining);
@@ -59,12 +77,37 @@ export class CompleteSignature {
         observer.observe({ type: "code_rejected", signatureId });
         observer.observe({ type: "signature_closed", status: "failed", count: 1 });
         throw closedFailure("failed");
-      case "blocked":
-        throw new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", {
-          retryAfterMs: completion.retryAfterMs,
-        });
       case "closed":
         throw closedFailure(completion.status);
+    }
+  }
+
+  /** The number is erased with the completion, so it is opened as it was read before. */
+  #countForPrefix(signatureId: string, { phoneSealed, sealKeyId }: CodeMaterial): void {
+    const { keys, pumping } = this.#deps;
+    const sealKey = keys.current().phoneSeal.keys.get(sealKeyId);
+    if (pumping === undefined || phoneSealed === null || sealKey === undefined) return;
+    pumping.completed(unseal(sealKey, signatureId, "phone-number-v1", phoneSealed));
+  }
+
+  /** The completion is committed: its receipt is answered whether it could be kept yet or not. */
+  async #receipt(
+    caller: string,
+    { signature, proof }: { readonly signature: Signature; readonly proof: CompletionProof },
+    { consent, seed }: { readonly consent: Consent; readonly seed: Uint8Array },
+  ): Promise<string> {
+    const { id: signatureId, transactionDigest: digest } = signature;
+    const completedAt = signature.closedAt ?? signature.createdAt;
+    const receipt = await signReceipt(
+      { ...consent, ...proof, signatureId, caller, completedAt, transactionDigest: digest },
+      seed,
+    );
+    try {
+      return await this.#deps.closings.keepReceipt(signatureId, receipt);
+    } catch (cause) {
+      // The sweep makes the same one again and keeps it.
+      this.#deps.observer.observe({ type: "upkeep_failed", step: "keep_receipt", cause });
+      return receipt;
     }
   }
 

@@ -1,39 +1,13 @@
 import type { Clock } from "../domain/clock.ts";
 import type { KeySource } from "../domain/keys.ts";
 import type { Observer } from "../domain/observation.ts";
-import {
-  type CallPermit,
-  LeaseLost,
-  ProviderError,
-  type ProviderResult,
-  type SignatureProvider,
-} from "../domain/provider.ts";
-import type { Resolution, SendingPlan, SendingPolicy } from "../domain/sending-policy.ts";
-import type { Signature } from "../domain/signature.ts";
+import { type CallPermit, LeaseLost, ProviderError } from "../domain/provider.ts";
+import type { SendingPlan } from "../domain/sending-policy.ts";
 import type { AcceptanceSource, ChallengeMaterial, DeliveryStore, Lease } from "../domain/stores.ts";
+import { type DeliveryEnd, type DeliveryRun, idsOf, type ProviderLine } from "./delivery-run.ts";
+import { LookUpChallenge } from "./look-up-challenge.ts";
 import { type OutgoingChallenge, openChallenge } from "./outgoing-challenge.ts";
-
-/** A provider with the policy that its calls obey. */
-export interface ProviderLine {
-  readonly provider: SignatureProvider;
-  readonly policy: SendingPolicy;
-  /** What one call takes at most. */
-  readonly timeoutMs: number;
-  /** From the first call of a run to the beginning of its last. */
-  readonly budgetMs: number;
-  /** Pause before an unknown outcome is looked up. */
-  readonly settleMs: number;
-  /** Whether an unknown outcome that the look-up does not show may be sent again. */
-  readonly retryUnknown: boolean;
-  refreshCredentials(): Promise<boolean>;
-}
-
-/** How sending ended. `unsettled`: it may have been taken, or is another owner's now; the work goes on. */
-export type DeliveryEnd =
-  | { readonly end: "accepted"; readonly signature: Signature }
-  | { readonly end: "refused"; readonly signature: Signature; readonly errorCode: string }
-  | { readonly end: "given_up"; readonly signature: Signature; readonly error: ProviderError }
-  | { readonly end: "unsettled" };
+import { RecordOutcome } from "./record-outcome.ts";
 
 interface Deps {
   readonly lines: ReadonlyMap<string, ProviderLine>;
@@ -43,20 +17,16 @@ interface Deps {
   readonly observer: Observer;
 }
 
-/** A run of calls: whose right it is, and when that right was given, by the monotonic clock. */
-interface Run {
-  readonly challenge: OutgoingChallenge;
-  readonly line: ProviderLine;
-  readonly lease: Lease;
-  readonly firstCallAt: number;
-}
-
 /** Known-once sending: each call is committed before it is made, and an unknown one is looked up first. */
 export class DeliverChallenge {
   readonly #deps: Deps;
+  readonly #outcomes: RecordOutcome;
+  readonly #lookUp: LookUpChallenge;
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#outcomes = new RecordOutcome(deps);
+    this.#lookUp = new LookUpChallenge({ ...deps, outcomes: this.#outcomes });
   }
 
   /**
@@ -76,7 +46,9 @@ export class DeliverChallenge {
   async again(material: ChallengeMaterial, startedAt: number, signal: AbortSignal): Promise<DeliveryEnd> {
     const challenge = await openChallenge(this.#deps.keys, material);
     if (challenge === undefined) return { end: "unsettled" };
-    const run = this.#run(challenge, material.lease, startedAt);
+    const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
+    // An outcome that was unknown once is only ever looked up where it may not be sent again.
+    if (material.lookUps > 0 && !run.line.retryUnknown) return await this.settle(material, startedAt, signal);
     const { callsLeft: calls, lifeLeftMs: lifeMs } = material;
     return await this.#send(run, { startedAt, calls, lifeMs, begun: false }, signal);
   }
@@ -104,9 +76,9 @@ export class DeliverChallenge {
     const challenge = await openChallenge(this.#deps.keys, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
-    const resolution = await this.#lookUp(run, signal);
-    if (resolution === "unknown") return await this.#park(run, material.lookUps);
-    if (resolution !== "absent") return await this.#accepted(run, resolution, "look_up", signal);
+    const resolution = await this.#lookUp.execute(run, signal);
+    if (resolution === "unknown") return await this.#outcomes.park(run, material.lookUps);
+    if (resolution !== "absent") return await this.#outcomes.accepted(run, resolution, "look_up", signal);
     const spent = this.#deps.clock.now() - startedAt;
     const lifeMs = material.lifeLeftMs - spent;
     // A code that is almost dead is of no use to the customer; the caller decides what comes next.
@@ -123,26 +95,23 @@ export class DeliverChallenge {
       outcome: "not_accepted",
       retryable: true,
     });
-    return await this.#giveUp(run, absent);
+    return await this.#outcomes.giveUp(run, absent);
   }
 
   async #send(
-    run: Run,
+    run: DeliveryRun,
     start: { startedAt: number; calls: number; lifeMs: number; begun: boolean },
     signal: AbortSignal,
   ): Promise<DeliveryEnd> {
     const { clock, deliveries, observer } = this.#deps;
     const { challenge, line, lease } = run;
-    const ids = {
-      signatureId: challenge.signatureId,
-      challengeId: challenge.challengeId,
-      provider: line.provider.name,
-    };
+    const ids = idsOf(run);
     let { begun, startedAt, lifeMs } = start;
     let attempt = 1;
     let source: AcceptanceSource = "answer";
     let lookUps = 0;
     let absent = false;
+    let sentAgain = false;
     const plan: SendingPlan = {
       callsLeft: start.calls,
       lifeMs: start.lifeMs,
@@ -168,6 +137,8 @@ export class DeliverChallenge {
         return line.provider.sendChallenge({ ...challenge, attempt, validitySeconds }, permit, callSignal);
       },
       failed: async (error) => {
+        // What an earlier look-up showed says nothing about this call.
+        absent = false;
         observer.observe({
           type: "provider_failed",
           ...ids,
@@ -180,9 +151,10 @@ export class DeliverChallenge {
         }
       },
       resolve: async (_error, resolveSignal) => {
-        const resolution = await this.#lookUp(run, resolveSignal);
+        const resolution = await this.#lookUp.execute(run, resolveSignal);
         lookUps += 1;
         absent = resolution === "absent";
+        sentAgain ||= absent;
         if (typeof resolution === "object") source = "look_up";
         return resolution;
       },
@@ -196,141 +168,34 @@ export class DeliverChallenge {
     });
     try {
       const result = await line.policy.send(plan, signal);
-      return await this.#accepted(run, result, source, signal);
+      const end = await this.#outcomes.accepted(run, result, source, signal);
+      if (sentAgain) this.#lookForDuplicates(run, signal);
+      return end;
     } catch (error) {
       if (!(error instanceof ProviderError)) {
         if (error instanceof LeaseLost) return { end: "unsettled" };
-        // The lease runs out and a sweeper takes over: nothing that was recorded is lost.
+        // At a shutdown the challenge is handed on at once; otherwise a sweeper takes over when the lease has
+        // run out. Nothing that was recorded is lost.
+        if (signal.aborted) return await this.#outcomes.handOn(run);
         observer.observe({ type: "upkeep_failed", step: "deliver_challenge", cause: error });
         return { end: "unsettled" };
       }
-      if (error.outcome === "rejected") return await this.#refused(run, error);
-      if (error.outcome === "not_accepted" || absent) return await this.#giveUp(run, error);
-      return await this.#park(run, lookUps);
+      if (error.outcome === "rejected") return await this.#outcomes.refused(run, error);
+      if (signal.aborted) return await this.#outcomes.handOn(run);
+      if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error);
+      return await this.#outcomes.park(run, lookUps);
     }
   }
 
-  /** Waits until what the provider took can show, and reads its list. */
-  async #lookUp(run: Run, signal: AbortSignal): Promise<Resolution> {
-    const { clock, deliveries, observer } = this.#deps;
-    const { challenge, line, lease } = run;
-    const ids = {
-      signatureId: challenge.signatureId,
-      challengeId: challenge.challengeId,
-      provider: line.provider.name,
-    };
-    await clock.sleep(line.settleMs, signal);
-    let listed: ProviderResult[];
-    try {
-      listed = await line.policy.ask((askSignal) => {
-        const query = {
-          to: challenge.to,
-          text: challenge.text,
-          firstCallAgeMs: clock.now() - run.firstCallAt,
-        };
-        return line.provider.findChallenges(query, askSignal);
-      }, signal);
-    } catch (error) {
-      if (!(error instanceof ProviderError)) throw error;
-      observer.observe({ type: "looked_up", ...ids, found: "unreadable" });
-      await deliveries.lookedUp(challenge.challengeId, lease, "unreadable");
-      return "unknown";
-    }
-    const elsewhere = await deliveries.knownElsewhere(
-      challenge.challengeId,
-      listed.map((message) => message.providerChallengeId),
-    );
-    const [first, ...others] = listed.filter((message) => !elsewhere.has(message.providerChallengeId));
-    observer.observe({ type: "looked_up", ...ids, found: first === undefined ? "nothing" : "message" });
-    if (first === undefined) {
-      await deliveries.lookedUp(challenge.challengeId, lease, "nothing");
-      return "absent";
-    }
-    if (others.length > 0) {
-      await this.#record(run, first, "look_up", signal);
-      for (const other of others) await this.#record(run, other, "look_up", signal);
-    }
-    return first;
-  }
-
-  async #accepted(
-    run: Run,
-    result: ProviderResult,
-    source: AcceptanceSource,
-    signal: AbortSignal,
-  ): Promise<DeliveryEnd> {
-    const signature = await this.#record(run, result, source, signal);
-    return signature === undefined ? { end: "unsettled" } : { end: "accepted", signature };
-  }
-
-  /** Records an acceptance; while the database is away it tries again for as long as the lease lasts. */
-  async #record(
-    run: Run,
-    result: ProviderResult,
-    source: AcceptanceSource,
-    signal: AbortSignal,
-  ): Promise<Signature | undefined> {
-    const { clock, deliveries, observer } = this.#deps;
-    const { challengeId, signatureId } = run.challenge;
-    const ids = { signatureId, challengeId, provider: run.line.provider.name };
-    const until = clock.now() + run.lease.durationMs;
-    for (let pauseMs = 50; ; pauseMs = Math.min(1000, pauseMs * 2)) {
-      try {
-        const acceptance = await deliveries.accepted(challengeId, result, source);
-        const { providerChallengeId } = result;
-        if (acceptance?.effect === "sent") {
-          observer.observe({ type: "challenge_sent", ...ids, providerChallengeId, knownBy: source });
-        } else if (acceptance?.effect === "duplicate") {
-          observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
-        }
-        return acceptance?.signature;
-      } catch (error) {
-        observer.observe({ type: "upkeep_failed", step: "record_acceptance", cause: error });
-        if (clock.now() + pauseMs > until || signal.aborted) return undefined;
-        await clock.sleep(pauseMs, signal);
-      }
-    }
-  }
-
-  async #refused(run: Run, error: ProviderError): Promise<DeliveryEnd> {
-    const { signatureId, challengeId } = run.challenge;
-    const signature = await this.#deps.deliveries.refused(challengeId, error.providerErrorCode);
-    const { providerErrorCode: errorCode, provider } = error;
-    this.#deps.observer.observe({
-      type: "sending_failed",
-      signatureId,
-      challengeId,
-      provider,
-      errorCode,
-      refused: true,
+  /** Nobody waits for it: it changes nothing about the answer. */
+  #lookForDuplicates(run: DeliveryRun, signal: AbortSignal): void {
+    this.#lookUp.forDuplicates(run, signal).catch((cause: unknown) => {
+      if (!signal.aborted)
+        this.#deps.observer.observe({ type: "upkeep_failed", step: "last_look_up", cause });
     });
-    return { end: "refused", signature, errorCode };
   }
 
-  async #giveUp(run: Run, error: ProviderError): Promise<DeliveryEnd> {
-    const { signatureId, challengeId } = run.challenge;
-    const signature = await this.#deps.deliveries.giveUp(challengeId, run.lease, error.providerErrorCode);
-    if (signature === undefined) return { end: "unsettled" };
-    const { providerErrorCode: errorCode, provider } = error;
-    this.#deps.observer.observe({
-      type: "sending_failed",
-      signatureId,
-      challengeId,
-      provider,
-      errorCode,
-      refused: false,
-    });
-    return { end: "given_up", signature, error };
-  }
-
-  /** Steps aside; the pauses between look-ups grow from 2 s to a minute. */
-  async #park(run: Run, lookUps: number): Promise<DeliveryEnd> {
-    const pauseMs = Math.min(60_000, 2000 * 2 ** Math.min(lookUps, 10));
-    await this.#deps.deliveries.park(run.challenge.challengeId, run.lease, pauseMs);
-    return { end: "unsettled" };
-  }
-
-  #run(challenge: OutgoingChallenge, lease: Lease, firstCallAt: number): Run {
+  #run(challenge: OutgoingChallenge, lease: Lease, firstCallAt: number): DeliveryRun {
     const line = this.#deps.lines.get(challenge.provider);
     if (line === undefined) throw new Error(`no provider ${challenge.provider}`);
     return { challenge, line, lease, firstCallAt };

@@ -1,8 +1,11 @@
 import type { Challenge } from "../domain/challenge.ts";
+import type { EvidenceStore } from "../domain/evidence-store.ts";
 import { Failure } from "../domain/failure.ts";
+import type { KeySource } from "../domain/keys.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { SignatureReader } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { TimelineEvent } from "../domain/timeline.ts";
+import { issueReceipt } from "./issue-receipt.ts";
 
 export interface GetSignatureQuery {
   readonly caller: string;
@@ -20,6 +23,8 @@ export interface SignatureHistory {
 
 interface Deps {
   readonly reader: SignatureReader;
+  readonly receipts: Pick<EvidenceStore, "receiptFacts" | "keepReceipt">;
+  readonly keys: KeySource;
 }
 
 /** Reads a signature with its challenges and its timeline. */
@@ -30,10 +35,17 @@ export class GetSignature {
     this.#deps = deps;
   }
 
-  /** @throws Failure SIGNATURE_NOT_FOUND, also for another caller's */
+  /** @throws Failure SIGNATURE_NOT_FOUND, also for another caller's; SERVICE_UNAVAILABLE */
   async execute({ caller, signatureId }: GetSignatureQuery): Promise<SignatureHistory> {
     const history = await this.#deps.reader.history(caller, signatureId);
     if (history === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
-    return { ...history, receipt: "" };
+    if (history.signature.status !== "completed") return { ...history, receipt: "" };
+    return { ...history, receipt: history.receipt ?? (await this.#lostReceipt(signatureId)) };
+  }
+
+  /** Whoever completed it was stopped before the receipt was kept. */
+  async #lostReceipt(signatureId: string): Promise<string> {
+    const facts = await this.#deps.receipts.receiptFacts(signatureId);
+    return facts === undefined ? "" : await issueReceipt(this.#deps, facts);
   }
 }

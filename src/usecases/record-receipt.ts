@@ -23,6 +23,7 @@ export class RecordReceipt {
     const result = { providerChallengeId, providerProof, sentAt: new Date(0) };
     const acceptance = await deliveries.accepted(challengeId, result, "receipt");
     if (acceptance === undefined) return;
+    await deliveries.reported(receipt);
     const ids = { signatureId: acceptance.signature.id, challengeId, provider };
     if (acceptance.effect === "sent") {
       observer.observe({ type: "challenge_sent", ...ids, providerChallengeId, knownBy: "receipt" });

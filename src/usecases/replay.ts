@@ -1,9 +1,11 @@
+import { wasRefused } from "../domain/challenge.ts";
 import type { Clock } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { DeliveryStore, KeyRecord, SignatureReader } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
+import type { DeliveryStore, KeyRecord } from "../domain/stores.ts";
 import { answer, rejected, unavailable } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -44,7 +46,7 @@ export class Replay {
     const { signature } = record;
     const { challenge } = signature;
     if (challenge.id !== record.challengeId || signature.closedAt !== undefined) return signature;
-    if (wasRefused(signature)) throw rejected(signature, challenge.providerErrorCode ?? "other");
+    if (wasRefused(challenge)) throw rejected(signature, challenge.providerErrorCode ?? "other");
     if (challenge.status !== "pending") return signature;
 
     if (!challenge.inProgress) {
@@ -64,12 +66,13 @@ export class Replay {
   async #outcomeElsewhere(caller: string, signature: Signature, waitMs: number): Promise<Signature> {
     const { changes, clock, reader } = this.#deps;
     const waited = new AbortController();
-    void clock.sleep(waitMs, waited.signal).then(
+    void clock.sleep(Math.max(0, waitMs), waited.signal).then(
       () => waited.abort(),
       () => undefined,
     );
     try {
-      let now = signature;
+      // Read again: whoever was quicker to take it up made what was read before out of date.
+      let now = (await reader.get(caller, signature.id)) ?? signature;
       while (
         now.challenge.inProgress &&
         now.challenge.id === signature.challenge.id &&
@@ -79,7 +82,8 @@ export class Replay {
         now = (await reader.get(caller, now.id)) ?? now;
       }
       const settled = now.challenge.id === signature.challenge.id && now.closedAt === undefined;
-      if (settled && wasRefused(now)) throw rejected(now, now.challenge.providerErrorCode ?? "other");
+      if (settled && wasRefused(now.challenge))
+        throw rejected(now, now.challenge.providerErrorCode ?? "other");
       if (settled && now.challenge.status === "pending" && !now.challenge.inProgress) {
         throw unavailable(now, "other", undefined);
       }
@@ -88,9 +92,4 @@ export class Replay {
       waited.abort();
     }
   }
-}
-
-/** FAILED without a message at the provider: it refused to take one. */
-function wasRefused({ challenge }: Signature): boolean {
-  return challenge.status === "failed" && challenge.providerChallengeId === undefined;
 }

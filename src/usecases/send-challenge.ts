@@ -1,3 +1,4 @@
+import { type CallerLimit, unlimited } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
@@ -7,19 +8,20 @@ import { type KeySource, primaryKey } from "../domain/keys.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
 import { chooseRoute, type Route } from "../domain/routing.ts";
 import { closedFailure, type Signature } from "../domain/signature.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
 import type {
   DeliveryStore,
   NewChallenge,
   RequestKey,
   Resend,
   ResendRules,
-  SignatureReader,
   SignatureStore,
 } from "../domain/stores.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
 import { openChallenge } from "./outgoing-challenge.ts";
+import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { ChallengeRules, StartedSignature } from "./start-signature.ts";
 
@@ -29,6 +31,8 @@ export interface SendChallengeCommand {
   /** Undefined repeats the last channel. */
   readonly channel: Channel | undefined;
   readonly idempotencyKey: string;
+  /** The operator's name where it is not the caller who asks. */
+  readonly orderedBy?: string | undefined;
 }
 
 interface Deps {
@@ -43,6 +47,10 @@ interface Deps {
   readonly random: Random;
   readonly routes: readonly Route[];
   readonly rules: ResendRules;
+  /** Undefined: none. */
+  readonly callerLimit?: CallerLimit | undefined;
+  /** Undefined: off. */
+  readonly pumping?: PumpingGuard | undefined;
   readonly challenge: ChallengeRules;
 }
 
@@ -98,7 +106,7 @@ export class SendChallenge {
     key: RequestKey,
     waitMs: number,
   ): Promise<{ challenge: NewChallenge; startedAt: number; resend: Resend }> {
-    const { clock, keys, random, routes, rules, signatures, challenge: made } = this.#deps;
+    const { clock, keys, random, routes, signatures, challenge: made } = this.#deps;
     const { caller, signatureId } = command;
     const latest = await signatures.material(caller, signatureId);
     if (latest === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
@@ -110,15 +118,26 @@ export class SendChallenge {
       ...route,
       // An erased number belongs to a closed signature, which the store refuses below.
       maskedDestination: masked ?? "+*** *** ***",
+      orderedBy: command.orderedBy,
       ...made,
     };
     let startedAt = clock.now();
-    let resend = await signatures.resend(key, signatureId, challenge, rules);
+    let resend = await this.#resend(key, signatureId, challenge);
     if (resend.outcome === "in_flight" && (await this.#settled(latest.challengeId, waitMs))) {
       startedAt = clock.now();
-      resend = await signatures.resend(key, signatureId, challenge, rules);
+      resend = await this.#resend(key, signatureId, challenge);
     }
+    if (resend.outcome === "created" && opened !== undefined) this.#deps.pumping?.sent(opened.to);
     return { challenge, startedAt, resend };
+  }
+
+  async #resend(key: RequestKey, signatureId: string, challenge: NewChallenge): Promise<Resend> {
+    const { callerLimit, rules, signatures } = this.#deps;
+    const admission = callerLimit === undefined ? unlimited : await callerLimit.take(key.caller);
+    const limits = { ...rules, admittedUntil: admission.until };
+    const resend = await signatures.resend(key, signatureId, challenge, limits);
+    if (resend.outcome === "replay" || resend.outcome === "in_flight") admission.giveBack();
+    return resend;
   }
 
   /** Looks up a parked challenge before another one takes its place; false where it is not parked. */
@@ -129,7 +148,7 @@ export class SendChallenge {
     if (material === undefined) return false;
     const settling = inFlight.start(challengeId, (signal) => deliver.settle(material, startedAt, signal));
     const waited = new AbortController();
-    const over = clock.sleep(waitMs, waited.signal).catch(() => undefined);
+    const over = clock.sleep(Math.max(0, waitMs), waited.signal).catch(() => undefined);
     await Promise.race([settling, over]);
     waited.abort();
     return true;

@@ -1,6 +1,6 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Observer } from "../domain/observation.ts";
-import type { SignatureReader } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
 
 interface Deps {
   readonly reader: SignatureReader;

@@ -1,20 +1,25 @@
+import { type Admission, type CallerLimit, unlimited } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
+import type { StartLimits } from "../domain/limits.ts";
+import { type Language, languageOf } from "../domain/message-templates.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
 import { type AllowedCountries, checkDestination, chooseRoute, type Route } from "../domain/routing.ts";
 import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { NewSignature, SignatureReader, SignatureStore, StartLimits } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
+import type { NewSignature, SignatureStore } from "../domain/stores.ts";
 import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
 import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
+import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 
 export interface StartSignatureCommand {
@@ -59,7 +64,13 @@ interface Deps {
   readonly routes: readonly Route[];
   readonly allowedCountries: AllowedCountries;
   readonly attempts: number;
+  /** Of messages whose locale has no template; Spanish unless given. */
+  readonly defaultLanguage?: Language;
   readonly limits: StartLimits;
+  /** Undefined: none. */
+  readonly callerLimit?: CallerLimit | undefined;
+  /** Undefined: off. */
+  readonly pumping?: PumpingGuard | undefined;
   readonly challenge: ChallengeRules;
 }
 
@@ -76,16 +87,19 @@ export class StartSignature {
    * @throws Failure as the contract lists them
    */
   async execute(command: StartSignatureCommand, waitMs: number): Promise<StartedSignature> {
-    const { clock, deliver, inFlight, keys, observer, routes, signatures } = this.#deps;
+    const { callerLimit, clock, deliver, inFlight, keys, observer, pumping, routes, signatures } = this.#deps;
     const digest = transactionDigest(command.transaction);
     const content = requestContent(command, digest);
     const entered = clock.now();
     let route: Route;
+    let admission: Admission = unlimited;
     try {
       route = chooseRoute(routes, command.channel);
       checkDestination(this.#deps.allowedCountries, command.phoneNumber);
+      pumping?.check(command.phoneNumber);
+      if (callerLimit !== undefined) admission = await callerLimit.take(command.caller);
     } catch (refusal) {
-      // What was started while it was allowed is still answered.
+      // What was started before is answered all the same.
       const replayed = await this.#replayed(command, content, waitMs);
       if (replayed === undefined) throw refusal;
       return replayed;
@@ -103,10 +117,11 @@ export class StartSignature {
         fingerprintKeyId: fingerprintKey.id,
       },
       record,
-      this.#deps.limits,
+      { ...this.#deps.limits, admittedUntil: admission.until },
     );
     const leftMs = waitMs - (clock.now() - entered);
     if (started === undefined) {
+      admission.giveBack();
       const replayed = await this.#replayed(command, content, leftMs);
       if (replayed !== undefined) return replayed;
       throw new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
@@ -114,6 +129,7 @@ export class StartSignature {
       });
     }
     observer.observe({ type: "signature_started" });
+    pumping?.sent(command.phoneNumber.e164);
     const start = { lease: started.lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
     const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
     const signature = await answer(this.#deps, command.caller, started.signature, delivery, leftMs);
@@ -146,7 +162,9 @@ export class StartSignature {
     const challengeId = random.uuid();
     const codeNonce = random.bytes(32);
     const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
-    const { transaction, phoneNumber, locale } = command;
+    const { transaction, phoneNumber } = command;
+    // Kept as the language that the text is in: another default later makes no other text.
+    const locale = languageOf(command.locale, this.#deps.defaultLanguage ?? "es");
     const { brand, webOtpHost } = rules;
     const message = challengeText({
       locale,

@@ -1,8 +1,10 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Observer } from "../domain/observation.ts";
-import type { DeliveryStore, DueMessage, UpkeepStore } from "../domain/stores.ts";
+import type { DeliveryStore } from "../domain/stores.ts";
+import type { DueMessage, UpkeepStore } from "../domain/upkeep-store.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
+import type { PumpingGuard } from "./pumping-guard.ts";
 
 /** What is done at the provider once a message is over; `later` comes again after a pause. */
 export interface MessageUpkeep {
@@ -18,6 +20,10 @@ interface Deps {
   readonly deliver: DeliverChallenge;
   readonly inFlight: InFlight;
   readonly messages: MessageUpkeep;
+  /** Undefined: off. */
+  readonly pumping?: PumpingGuard | undefined;
+  /** Further steps by name; each does one batch and says how many rows it found. */
+  readonly chores?: Readonly<Record<string, (signal: AbortSignal) => Promise<number>>>;
   readonly clock: Clock;
   readonly observer: Observer;
   readonly leaseMs: number;
@@ -40,13 +46,33 @@ export class Sweep {
   /** Sweeps until the signal fires; a step that fails is tried again with the next round. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, everyMs } = this.#deps;
-    while (!signal.aborted) {
-      await this.once(signal);
-      await clock.sleep(everyMs, signal).catch(() => undefined);
-    }
+    const repeat = async (round: () => Promise<void>) => {
+      while (!signal.aborted) {
+        await round();
+        await clock.sleep(everyMs, signal).catch(() => undefined);
+      }
+    };
+    // A provider that hangs must not hold up leases and expiry.
+    await Promise.all([
+      repeat(() => this.#withDatabase()),
+      repeat(() => this.#withProvider(signal)),
+      repeat(() => this.#chores(signal)),
+    ]);
   }
 
   async once(signal: AbortSignal): Promise<void> {
+    await this.#withDatabase();
+    await this.#withProvider(signal);
+    await this.#chores(signal);
+  }
+
+  async #chores(signal: AbortSignal): Promise<void> {
+    for (const [step, chore] of Object.entries(this.#deps.chores ?? {})) {
+      if (!signal.aborted) await this.#step(step, () => chore(signal));
+    }
+  }
+
+  async #withDatabase(): Promise<void> {
     const { observer, upkeep } = this.#deps;
     await this.#step("take_over", () => this.#takeOver());
     await this.#step("expire", async () => {
@@ -56,6 +82,14 @@ export class Sweep {
     });
     await this.#step("erase_phone_numbers", () => upkeep.erasePhoneNumbers(batch));
     await this.#step("purge_keys", () => upkeep.purgeKeys(batch * 10));
+    await this.#step("purge_guards", () => upkeep.purgeGuards(batch * 10));
+    await this.#step("exchange_traffic", async () => {
+      await this.#deps.pumping?.exchange();
+      return 0;
+    });
+  }
+
+  async #withProvider(signal: AbortSignal): Promise<void> {
     await this.#step("confirm", () => this.#confirm(signal));
     await this.#step("redact", () => this.#redact(signal));
   }

@@ -1,6 +1,6 @@
 import { Failure } from "../domain/failure.ts";
 import type { Signature } from "../domain/signature.ts";
-import type { SignatureReader } from "../domain/stores.ts";
+import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { GetSignatureQuery } from "./get-signature.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
 

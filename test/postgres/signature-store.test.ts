@@ -239,6 +239,7 @@ test("a resend supersedes, keeps code material and attempts, and waits for the c
     providerChallengeId: history?.challenges[0]?.providerChallengeId ?? "",
     status: "delivered" as const,
     providerErrorCode: undefined,
+    parameters: "{}",
     providerProof: "proof",
   };
   expect(await deliveries.settled(receipt)).toBe(true);

@@ -73,7 +73,7 @@ describe("the order of the layers", () => {
       outcome: "not_accepted",
       providerErrorCode: "circuit_open",
       retryable: false,
-      limit: undefined,
+      rateLimited: false,
     });
     expect(clock.now()).toBe(before);
     expect(plan.log).toEqual([]);
@@ -196,7 +196,7 @@ describe("the bulkhead", () => {
     const plan = new ScriptedPlan(clock, []);
     const refused = expect(policy.send(plan, never)).rejects.toMatchObject({
       refusedBy: "bulkhead",
-      limit: "provider",
+      rateLimited: true,
       outcome: "not_accepted",
       retryable: true,
     });

@@ -166,7 +166,7 @@ describe("the budget", () => {
       outcome: "not_accepted",
       providerErrorCode: "other",
       retryable: false,
-      limit: undefined,
+      rateLimited: false,
     };
     expect(await send(plan)).toMatchObject(refusal);
     expect(plan.log).toEqual([]);
@@ -259,7 +259,7 @@ describe("the rate limit", () => {
       providerErrorCode: "other",
       retryable: true,
       refusedBy: "rate",
-      limit: "provider",
+      rateLimited: true,
     });
     expect(plan.log).toEqual([]);
   });

@@ -86,10 +86,16 @@ describe("POST /twilio/status", () => {
         providerChallengeId: sid,
         status,
         providerErrorCode: status === "undelivered" ? "30003" : undefined,
+        parameters: JSON.stringify({
+          ...{ attempt: "2", MessageSid: sid, MessageStatus: reported, ErrorCode: "30003" },
+        }),
         providerProof: expect.stringMatching(`^v1;sid=${sid};request=;date=;status=${reported};`),
       },
     ]);
-    expect(verifyProof(receipts[0]?.providerProof ?? "", { text: "" }, () => evidence.key)).toBeDefined();
+    const { providerProof = "", parameters = "" } = receipts[0] ?? {};
+    const proves = (answer: string) => verifyProof(providerProof, { text: "", answer }, () => evidence.key);
+    expect(proves(parameters)).toBeDefined();
+    expect(proves(parameters.replace("30003", "30004"))).toBeUndefined();
     expect(JSON.stringify(receipts)).not.toContain("600111001");
   });
 

@@ -1,29 +1,20 @@
 import { sql } from "drizzle-orm";
 import {
-  type AnyPgColumn,
   boolean,
   check,
-  customType,
-  date,
   index,
   integer,
   pgTable,
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
-import { challengeStatuses, channels, openChallengeStatuses } from "../domain/challenge.ts";
-import { abortReasons, openStatuses, signatureStatuses } from "../domain/signature.ts";
-import { timelineTypes } from "../domain/timeline.ts";
-
-const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
-/** Times are kept in milliseconds, which is what the API's callers and JavaScript compare exactly. */
-const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
-const oneOf = (column: AnyPgColumn, values: readonly string[]) =>
-  sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(", "))})`;
+import { challengeStatuses, channels, openChallengeStatuses } from "../../domain/challenge.ts";
+import { abortReasons, openStatuses, signatureStatuses } from "../../domain/signature.ts";
+import { timelineTypes } from "../../domain/timeline.ts";
+import { bytes, instant, oneOf } from "./columns.ts";
 
 /** One consent to one transaction. No code, no clear phone number, no clear customer id. */
 export const signature = pgTable(
@@ -192,173 +183,4 @@ export const idempotencyKey = pgTable(
     check("idempotency_fingerprint_is_keyed", sql`octet_length(${table.fingerprint}) = 32`),
     index("idempotency_key_by_age").on(table.createdAt),
   ],
-);
-
-/** What this database is for, from first use on: `sandbox` or `live`. One row. */
-export const installation = pgTable(
-  "installation",
-  {
-    single: smallint("single").primaryKey(),
-    kind: text("kind", { enum: ["sandbox", "live"] }).notNull(),
-  },
-  (table) => [
-    check("installation_is_single", sql`${table.single} = 1`),
-    check("installation_kind_known", oneOf(table.kind, ["sandbox", "live"])),
-  ],
-);
-
-/** Key ids this database has seen, with a keyed check value: another key under a known id is noticed. */
-export const knownKey = pgTable(
-  "known_key",
-  {
-    ring: text("ring").notNull(),
-    keyId: text("key_id").notNull(),
-    checkValue: bytes("check_value").notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.ring, table.keyId] })],
-);
-
-/** When the next message may be sent through a provider, over all replicas (GCRA's theoretical arrival time). */
-export const providerRate = pgTable("provider_rate", {
-  provider: text("provider").primaryKey(),
-  nextAt: timestamp("next_at", { withTimezone: true }).notNull(),
-});
-
-/** What a customer has started, and how often in a row a code was wrong, by keyed pseudonym. */
-export const customerGuard = pgTable(
-  "customer_guard",
-  {
-    pseudonym: bytes("pseudonym").primaryKey(),
-    /** Instants of the starts of the last minute: an exact sliding window. */
-    starts: instant("starts").array().notNull(),
-    failures: smallint("failures").notNull(),
-    firstFailureAt: instant("first_failure_at"),
-    blockedUntil: instant("blocked_until"),
-    touchedAt: instant("touched_at").notNull(),
-  },
-  (table) => [
-    check("customer_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
-    check("customer_guard_failures_counted", sql`${table.failures} >= 0`),
-    index("customer_guard_by_age").on(table.touchedAt),
-  ],
-);
-
-/** Messages to a phone number that no completion followed, by keyed pseudonym. */
-export const phoneGuard = pgTable(
-  "phone_guard",
-  {
-    pseudonym: bytes("pseudonym").primaryKey(),
-    /** Instants of the messages of the last ten minutes. */
-    messages: instant("messages").array().notNull(),
-    blockedUntil: instant("blocked_until"),
-    touchedAt: instant("touched_at").notNull(),
-  },
-  (table) => [
-    check("phone_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
-    index("phone_guard_by_age").on(table.touchedAt),
-  ],
-);
-
-/** Calls granted to replicas in batches, per caller: what the last second and a bit has handed out. */
-export const callerGrants = pgTable("caller_grants", {
-  caller: text("caller").primaryKey(),
-  grantedAt: timestamp("granted_at", { withTimezone: true }).array().notNull(),
-  counts: integer("counts").array().notNull(),
-});
-
-/** Messages and completions by number prefix and ten minutes, added up by each replica every few seconds. */
-export const prefixTraffic = pgTable(
-  "prefix_traffic",
-  {
-    prefix: text("prefix").notNull(),
-    since: instant("since").notNull(),
-    messages: integer("messages").notNull(),
-    completions: integer("completions").notNull(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.prefix, table.since] }),
-    // A whole number is personal data: the last four digits are never here.
-    check("prefix_traffic_is_prefix", sql`${table.prefix} ~ '^\\+[0-9]{1,11}$'`),
-    index("prefix_traffic_by_age").on(table.since),
-  ],
-);
-
-/** The signed proof of a completion, kept as it was given. */
-export const receipt = pgTable("receipt", {
-  signatureId: uuid("signature_id")
-    .primaryKey()
-    .references(() => signature.id),
-  jws: text("jws").notNull(),
-});
-
-/** Signed statements that a closed signature's chain had this length and this head. */
-export const seal = pgTable(
-  "seal",
-  {
-    signatureId: uuid("signature_id").notNull(),
-    length: integer("length").notNull(),
-    head: bytes("head").notNull(),
-    keyId: text("key_id").notNull(),
-    /** Ed25519. */
-    signature: bytes("signature").notNull(),
-    sealedAt: instant("sealed_at").notNull(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.signatureId, table.length] }),
-    check("seal_head_is_sha256", sql`octet_length(${table.head}) = 32`),
-    check("seal_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
-    index("seal_by_time").on(table.sealedAt),
-  ],
-);
-
-/** A signed digest over all seals of a day (UTC), chained to the day before: a missing seal shows. */
-export const checkpoint = pgTable(
-  "checkpoint",
-  {
-    day: date("day").primaryKey(),
-    seals: integer("seals").notNull(),
-    digest: bytes("digest").notNull(),
-    previous: bytes("previous").notNull(),
-    keyId: text("key_id").notNull(),
-    signature: bytes("signature").notNull(),
-  },
-  (table) => [
-    check("checkpoint_digest_is_sha256", sql`octet_length(${table.digest}) = 32`),
-    check("checkpoint_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
-  ],
-);
-
-/** Verified callbacks as they came, without the customer's number, sealed with the evidence key. */
-export const providerReceipt = pgTable(
-  "provider_receipt",
-  {
-    challengeId: uuid("challenge_id")
-      .notNull()
-      .references(() => challenge.id),
-    number: integer("number").generatedAlwaysAsIdentity(),
-    receivedAt: instant("received_at").notNull(),
-    /** JSON of the parameters, kept as the text that was sealed. */
-    parameters: text("parameters").notNull(),
-    proof: text("proof").notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.challengeId, table.number] })],
-);
-
-/** What an operator ordered: replicas act on it within a sweep, through the use cases. */
-export const operatorOrder = pgTable(
-  "operator_order",
-  {
-    id: uuid("id").primaryKey(),
-    orderedAt: instant("ordered_at").notNull(),
-    /** The operator's name; it stands in the timeline. */
-    orderedBy: text("ordered_by").notNull(),
-    command: text("command").notNull(),
-    /** A JSON object of strings. */
-    parameters: text("parameters").notNull(),
-    /** Who works on it until when; another replica may take it after that. */
-    takenUntil: instant("taken_until"),
-    doneAt: instant("done_at"),
-    result: text("result"),
-  },
-  (table) => [index("operator_order_open").on(table.orderedAt).where(sql`${table.doneAt} is null`)],
 );

@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { CompactSign, compactVerify } from "jose";
+import type { Channel } from "./challenge.ts";
+import { privateKeyOf, publicBytesOf, publicKeyOf } from "./ed25519.ts";
+import type { ReceiptKeyRing } from "./keys.ts";
+
+/** What a completion is a consent to, settled before it is committed and recorded with it. */
+export interface Consent {
+  /** The latest challenge when the code came in. */
+  readonly challengeId: string;
+  readonly channel: Channel;
+  /** Lower-case hex: of the text with the code masked. */
+  readonly textDigest: string;
+  /** The key that the receipt is signed with. */
+  readonly receiptKeyId: string;
+}
+
+/** A challenge as far as its text is made of it. */
+export interface TextOrigin {
+  readonly id: string;
+  readonly channel: Channel;
+  readonly brand: string;
+  readonly webOtpHost: string;
+  /** Milliseconds from its creation to its expiry: what the text's minutes count. */
+  readonly textLifeMs: number;
+}
+
+/** What the completion itself adds to a receipt. */
+export interface CompletionProof {
+  /** Of every message that was known to be sent, as the timeline up to the completion has them. */
+  readonly messageSids: readonly string[];
+  readonly firstFactor: string;
+  /** Lower-case hex: the hash of the event that records the completion, and that event's number. */
+  readonly chainHead: string;
+  readonly chainLength: number;
+}
+
+/** What a receipt says; none of it ever changes, so the same receipt can be made again. */
+export interface ReceiptFacts extends Consent, CompletionProof {
+  readonly signatureId: string;
+  readonly caller: string;
+  readonly completedAt: Date;
+  /** Lower-case hex. */
+  readonly transactionDigest: string;
+}
+
+const receiptType = "signature-receipt+jwt";
+
+/** SHA-256 of a text whose code is masked, in lower-case hex: without the mask the code could be guessed. */
+export function textDigest(maskedText: string): string {
+  return createHash("sha256").update(maskedText).digest("hex");
+}
+
+/** The JWS header and the claims as they are signed; the order of members is part of the bytes. */
+export function receiptParts(facts: ReceiptFacts): { header: string; payload: string } {
+  return {
+    header: JSON.stringify({ alg: "EdDSA", kid: facts.receiptKeyId, typ: receiptType }),
+    payload: JSON.stringify({
+      iss: "signature.bank",
+      sub: facts.signatureId,
+      aud: facts.caller,
+      iat: Math.floor(facts.completedAt.getTime() / 1000),
+      transaction_digest: facts.transactionDigest,
+      channel: facts.channel,
+      message_sids: facts.messageSids,
+      text_digest: facts.textDigest,
+      first_factor: facts.firstFactor,
+      chain_head: facts.chainHead,
+      chain_length: facts.chainLength,
+    }),
+  };
+}
+
+/**
+ * The receipt as a compact JWS (RFC 7515, 8037). Ed25519 is deterministic: the same facts and seed give the
+ * same bytes, whoever makes it and whenever.
+ * @param seed the key under `receiptKeyId`
+ */
+export async function signReceipt(facts: ReceiptFacts, seed: Uint8Array): Promise<string> {
+  return await new CompactSign(Buffer.from(receiptParts(facts).payload))
+    .setProtectedHeader({ alg: "EdDSA", kid: facts.receiptKeyId, typ: receiptType })
+    .sign(privateKeyOf(seed));
+}
+
+/** The header and payload texts of a compact JWS that this key signed, undefined for any other. */
+export async function openReceipt(
+  jws: string,
+  publicKey: Uint8Array,
+): Promise<{ header: string; payload: string } | undefined> {
+  // Base64url has spare bits at the end: another spelling of the same bytes is not the same receipt.
+  const isCanonical = (part: string) => Buffer.from(part, "base64url").toString("base64url") === part;
+  if (!jws.split(".").every(isCanonical)) return undefined;
+  try {
+    const { payload } = await compactVerify(jws, publicKeyOf(publicKey), { algorithms: ["EdDSA"] });
+    const header = Buffer.from(jws.slice(0, jws.indexOf(".")), "base64url").toString("utf8");
+    return { header, payload: Buffer.from(payload).toString("utf8") };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A public key of the bank as a JWK (RFC 8037). */
+export interface PublicJwk {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+  readonly kid: string;
+  readonly alg: "EdDSA";
+  readonly use: "sig";
+}
+
+/** The public keys, 32 bytes by id, of every seed in the ring and of those that retired. */
+export function publicKeysOf(ring: ReceiptKeyRing): ReadonlyMap<string, Uint8Array> {
+  const live = [...ring.keys].map(([id, seed]) => [id, publicBytesOf(seed)] as const);
+  return new Map<string, Uint8Array>([...live, ...(ring.retired ?? [])]);
+}
+
+/** The JWK set (RFC 7517) that receipts, seals and checkpoints verify with. */
+export function jwks(ring: ReceiptKeyRing): { keys: PublicJwk[] } {
+  const keys = [...publicKeysOf(ring)].map(([kid, bytes]) => ({
+    kty: "OKP" as const,
+    crv: "Ed25519" as const,
+    x: Buffer.from(bytes).toString("base64url"),
+    kid,
+    alg: "EdDSA" as const,
+    use: "sig" as const,
+  }));
+  return { keys };
+}

@@ -1,0 +1,24 @@
+import { runEvidenceCommand } from "./main/evidence-command.ts";
+
+// `npm run evidence`: beside a running service or without one, with the database and the keys that it has. To
+// verify a pack it needs neither, so what opens them is loaded only when it is asked for.
+
+runEvidenceCommand(process.argv.slice(2), {
+  print: (line) => console.log(line),
+  async withDesk(use) {
+    const { readEvidenceConfig, secretVariables } = await import("./config.ts");
+    const { withEvidenceDesk } = await import("./main/evidence-desk.ts");
+    const config = readEvidenceConfig(process.env);
+    for (const name of secretVariables) delete process.env[name];
+    return await withEvidenceDesk(config, use);
+  },
+}).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  async (error: unknown) => {
+    const { explanation } = await import("./main/lifecycle.ts");
+    console.error(explanation(error));
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,58 @@
+import { join } from "node:path";
+import { KeysFile } from "../config/keys-file.ts";
+import type { EvidenceConfig } from "../config.ts";
+import type { KeySource } from "../domain/keys.ts";
+import { publicKeysOf } from "../domain/receipt.ts";
+import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
+import { verifyProof } from "../twilio/proof.ts";
+import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
+import { ExportEvidence } from "../usecases/export-evidence.ts";
+import { SealSignatures } from "../usecases/seal-signatures.ts";
+import { systemClock as clock, systemRandom as random } from "./clock.ts";
+import { connectDatabase } from "./connect-database.ts";
+import type { EvidenceDesk } from "./evidence-command.ts";
+
+async function openKeys({ vault, keysFile, dataDir }: EvidenceConfig): Promise<{
+  keys: KeySource;
+  close(): Promise<void>;
+}> {
+  if (vault === undefined) {
+    const keys = new KeysFile(keysFile ?? join(dataDir, "keys.json"));
+    return { keys, close: () => Promise.resolve() };
+  }
+  const { vaultSecrets } = await import("./secrets.ts");
+  const deps = { clock, random, onEvent: () => undefined, onKeys: () => Promise.resolve() };
+  return await vaultSecrets(vault, deps, new AbortController().signal);
+}
+
+/** Opens database and keys, as a running service has them, for as long as they are used. */
+export async function withEvidenceDesk<Result>(
+  config: EvidenceConfig,
+  use: (desk: EvidenceDesk) => Promise<Result>,
+): Promise<Result> {
+  const { keys, close } = await openKeys(config);
+  try {
+    const database = await connectDatabase(config);
+    try {
+      return await use(desk(config, keys, new PostgresEvidenceStore(database)));
+    } finally {
+      await database.close();
+    }
+  } finally {
+    await close();
+  }
+}
+
+function desk(config: EvidenceConfig, keys: KeySource, evidence: PostgresEvidenceStore): EvidenceDesk {
+  const proves = ({ proof, parameters: answer }: { proof: string; parameters: string }) =>
+    verifyProof(proof, { text: "", answer }, (id) => keys.current().evidence.keys.get(id)) !== undefined;
+  const sealing = new SealSignatures({ evidence, keys });
+  const exporting = new ExportEvidence({ evidence, keys, sealing, proves });
+  return {
+    export: (signatureId) => exporting.execute(signatureId),
+    audit: () => {
+      const publicKeys = publicKeysOf(keys.current().receipt);
+      return new AuditCheckpoints({ evidence, publicKeys, retentionDays: config.retentionDays }).execute();
+    },
+  };
+}

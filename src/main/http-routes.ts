@@ -1,0 +1,39 @@
+import type { Logger } from "../telemetry/logger.ts";
+import { type StatusCallbackDeps, statusCallbackHandler } from "../twilio/status-callback.ts";
+import type { RecordReceipt } from "../usecases/record-receipt.ts";
+import type { HttpHandler } from "./http-listener.ts";
+
+type Inbox = (...args: Parameters<HttpHandler>) => boolean;
+
+interface Deps extends Omit<StatusCallbackDeps, "publicUrl" | "record"> {
+  /** Undefined: Twilio cannot reach us, so there are no receipts. */
+  readonly publicUrl: string | undefined;
+  readonly recordReceipt: RecordReceipt;
+  readonly logger: Logger;
+  /** The sandbox's page, which answers what is meant for it. */
+  readonly inbox: Inbox | undefined;
+}
+
+/** What HTTP_LISTEN serves: Twilio's receipts and, in the sandbox, the inbox. */
+export function httpRoutes({ publicUrl, recordReceipt, logger, inbox, ...deps }: Deps): HttpHandler {
+  const callbacks =
+    publicUrl === undefined
+      ? undefined
+      : statusCallbackHandler({
+          ...{ ...deps, publicUrl },
+          async record(receipt) {
+            try {
+              await recordReceipt.execute(receipt);
+            } catch (error) {
+              logger.error("receipt not recorded", { challenge_id: receipt.challengeId }, error);
+              throw error;
+            }
+          },
+        });
+  return (request, response) => {
+    if (inbox?.(request, response)) return undefined;
+    if (callbacks !== undefined) return callbacks(request, response);
+    response.writeHead(404).end();
+    return undefined;
+  };
+}

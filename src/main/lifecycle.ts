@@ -1,0 +1,59 @@
+import { ConfigError } from "../config/config-error.ts";
+import { EmbeddedPostgresError } from "../postgres/embedded-error.ts";
+import { InstallationError } from "../postgres/installation.ts";
+import { MigrationError } from "../postgres/migration-files.ts";
+
+/** Errors whose message is made for the operator; any other may quote values and is reduced to its code. */
+const explained = [ConfigError, EmbeddedPostgresError, InstallationError, MigrationError];
+
+/** What to tell an operator whose process did not start. */
+export function explanation(error: unknown): string {
+  if (explained.some((kind) => error instanceof kind)) return (error as Error).message;
+  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return "an address is in use: stop the other process, or set GRPC_LISTEN, HTTP_LISTEN or OPS_LISTEN";
+    case "EADDRNOTAVAIL":
+      return "an address is not this machine's: see GRPC_LISTEN, HTTP_LISTEN and OPS_LISTEN";
+    case "ECONNREFUSED":
+    case "CONNECT_TIMEOUT":
+    case "ENOTFOUND":
+      return `the database of DATABASE_URL cannot be reached (${code})`;
+    case "28P01":
+    case "28000":
+      return "the database of DATABASE_URL refuses the user or the password";
+    case undefined:
+      return error instanceof Error
+        ? `unexpected ${error.name} at the start: ${error.message}`
+        : "unexpected error";
+    default:
+      return `the start failed (${code})`;
+  }
+}
+
+/**
+ * Runs until SIGTERM or SIGINT, then stops in order; a second signal ends the process at once.
+ * @param start builds everything and returns how to take it down; its signal fires when the start is called off
+ */
+export function runUntilStopped(start: (signal: AbortSignal) => Promise<() => Promise<void>>): void {
+  const called = new AbortController();
+  let ending = false;
+  const started = start(called.signal);
+  const end = (): void => {
+    if (ending) process.exit(1);
+    ending = true;
+    called.abort();
+    started
+      .then((stop) => stop())
+      .then(
+        () => process.exit(0),
+        () => process.exit(1),
+      );
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  started.catch((error: unknown) => {
+    if (!ending) console.error(explanation(error));
+    process.exit(1);
+  });
+}

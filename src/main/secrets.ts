@@ -1,0 +1,188 @@
+import { ConfigError } from "../config/config-error.ts";
+import { parseKeyRings } from "../config/key-rings.ts";
+import { generatedKeysFile, KeysFile } from "../config/keys-file.ts";
+import type { VaultConfig } from "../config/vault.ts";
+import type { Config } from "../config.ts";
+import type { Clock, Random } from "../domain/clock.ts";
+import type { KeySource, Keys } from "../domain/keys.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { type TwilioCredentials, validateCredentials } from "../twilio/credentials.ts";
+import type { VaultHealth } from "../vault/health.ts";
+import type { VaultSnapshot } from "../vault/snapshot.ts";
+import type { VaultEvent } from "../vault/vault-secrets.ts";
+
+/** Where credentials and keys come from, as they are now. */
+export interface Secrets {
+  readonly keys: KeySource;
+  /** Undefined where the sandbox makes its own. */
+  credentials(): TwilioCredentials | undefined;
+  /** Reads again after Twilio refused the credentials. True: there are others now. */
+  refreshCredentials(): Promise<boolean>;
+  /** Undefined where there is no Vault. */
+  health(): VaultHealth | undefined;
+  close(): Promise<void>;
+}
+
+/** Credentials from the environment and keys from a file. @throws ConfigError with every fault */
+export function environmentSecrets(config: Config): Secrets {
+  const credentials = configuredCredentials(config);
+  const keys = openKeysFile(config);
+  return {
+    keys,
+    credentials: () => credentials,
+    refreshCredentials: () => Promise.resolve(false),
+    health: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}
+
+function openKeysFile(config: Config): KeysFile {
+  if (config.signature.keysFile !== undefined) return new KeysFile(config.signature.keysFile);
+  if (config.production)
+    throw new ConfigError(["SIGNATURE_KEYS_FILE or VAULT_ADDR is required in production"]);
+  return new KeysFile(generatedKeysFile(config.dataDir));
+}
+
+function configuredCredentials(config: Config): TwilioCredentials | undefined {
+  const given = config.twilio.credentials;
+  if (given === undefined) return undefined;
+  const checked = validateCredentials({
+    accountSid: given.accountSid,
+    authToken: given.authToken.reveal(),
+    fromNumber: given.fromNumber,
+    messagingServiceSid: given.messagingServiceSid,
+    apiKeySid: given.apiKeySid,
+    apiKeySecret: given.apiKeySecret?.reveal(),
+  });
+  if ("credentials" in checked) return checked.credentials;
+  const variable = (field: string) =>
+    `TWILIO_${field.replace(/[A-Z]/g, (upper) => `_${upper}`).toUpperCase()}`;
+  throw new ConfigError(checked.faults.map(({ field, description }) => `${variable(field)} ${description}`));
+}
+
+/** What one version of the secrets in Vault says. */
+interface Reading {
+  readonly credentials: TwilioCredentials;
+  readonly keys: Keys;
+}
+
+/** Credentials and keys from Vault, followed as new versions appear. @throws VaultError */
+export async function vaultSecrets(
+  config: VaultConfig,
+  deps: {
+    readonly clock: Clock;
+    readonly random: Random;
+    onEvent(event: VaultEvent): void;
+    /** New keys are in force; rejects where they do not fit what the database knows. */
+    onKeys(keys: Keys): Promise<void>;
+  },
+  signal: AbortSignal,
+): Promise<Secrets> {
+  // Loaded only here: node-vault and what it brings cost 150 ms.
+  const { VaultSecrets } = await import("../vault/vault-secrets.ts");
+  const vault = await VaultSecrets.open(
+    {
+      ...deps,
+      addr: config.addr,
+      mount: config.mount,
+      pollMs: config.pollMs,
+      auth: revealed(config.login),
+      validate: (snapshot) => {
+        const reading = read(snapshot);
+        return "faults" in reading ? reading.faults : [];
+      },
+      ...(config.namespace !== undefined && { namespace: config.namespace }),
+      ...(config.caFile !== undefined && { caFile: config.caFile }),
+    },
+    signal,
+  );
+  let latest: { snapshot: VaultSnapshot; reading: Reading } | undefined;
+  const current = (): Reading => {
+    const snapshot = vault.snapshot();
+    if (latest?.snapshot === snapshot) return latest.reading;
+    const reading = read(snapshot);
+    // Vault hands out what passed `validate` only.
+    if ("faults" in reading) throw new Error("a snapshot of the secrets is not valid");
+    const before = latest?.reading.credentials;
+    latest = { snapshot, reading: { ...reading, credentials: withPrevious(reading.credentials, before) } };
+    return latest.reading;
+  };
+  current();
+  const stopped = new AbortController();
+  const watching = vault.watch(() => void deps.onKeys(current().keys).catch(() => undefined), stopped.signal);
+  return {
+    keys: {
+      current: () => current().keys,
+      async refresh() {
+        await vault.refresh();
+        return current().keys;
+      },
+    },
+    credentials: () => current().credentials,
+    async refreshCredentials() {
+      const before = JSON.stringify(current().credentials);
+      await vault.refresh();
+      return JSON.stringify(current().credentials) !== before;
+    },
+    health: () => vault.health(),
+    async close() {
+      stopped.abort();
+      await watching;
+      await vault.close();
+    },
+  };
+}
+
+/** Callbacks signed just before a promotion arrive just after it: the token before stays good for them. */
+function withPrevious(now: TwilioCredentials, before: TwilioCredentials | undefined): TwilioCredentials {
+  if (now.authTokenPrevious !== undefined || before === undefined) return now;
+  const authTokenPrevious = before.authToken === now.authToken ? before.authTokenPrevious : before.authToken;
+  return { ...now, ...(authTokenPrevious !== undefined && { authTokenPrevious }) };
+}
+
+function read(snapshot: VaultSnapshot): Reading | { faults: string[] } {
+  const { twilio } = snapshot;
+  const credentials = validateCredentials({
+    accountSid: twilio["account-sid"],
+    authToken: twilio["auth-token"],
+    authTokenPrevious: twilio["auth-token-previous"],
+    fromNumber: twilio["from-number"],
+    messagingServiceSid: twilio["messaging-service-sid"],
+    apiKeySid: twilio["api-key-sid"],
+    apiKeySecret: twilio["api-key-secret"],
+  });
+  const rings = parseKeyRings(snapshot.keys);
+  const faults: string[] = [];
+  if ("faults" in credentials) {
+    const name = (field: string) => field.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);
+    faults.push(...credentials.faults.map((f) => `providers/twilio: ${name(f.field)} ${f.description}`));
+  }
+  if ("faults" in rings) faults.push(...rings.faults.map((fault) => `signature-router/keys: ${fault}`));
+  if ("credentials" in credentials && "keys" in rings) {
+    return { credentials: credentials.credentials, keys: rings.keys };
+  }
+  return { faults };
+}
+
+function revealed(login: VaultConfig["login"]) {
+  switch (login.kind) {
+    case "approle":
+      return { ...login, secretId: login.secretId.reveal() };
+    case "token":
+      return { ...login, token: login.token.reveal() };
+    case "kubernetes":
+      return login;
+  }
+}
+
+/** What happens with Vault, for the log: closed sets and version numbers only. */
+export function logVaultEvent(logger: Logger, event: VaultEvent): void {
+  if (event.type === "degraded") {
+    logger.warn("vault degraded", { reason: event.reason });
+  } else if (event.type === "changed") {
+    const { twilio, keys } = event.versions;
+    logger.info("secrets changed", { secret_version: `twilio ${twilio}, keys ${keys}` });
+  } else {
+    logger.info("vault", { outcome: event.type });
+  }
+}

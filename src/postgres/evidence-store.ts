@@ -1,0 +1,63 @@
+import type { Dossier, EvidenceStore, FinishedDay } from "../domain/evidence-store.ts";
+import type { ReceiptFacts } from "../domain/receipt.ts";
+import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
+import { keepReceipt, missingReceipts, receiptFacts } from "./consent-receipt.ts";
+import { type Database, milliseconds } from "./database.ts";
+import { readDossier } from "./dossier.ts";
+import { addCheckpoint, checkpoints, orphanedSeals, sealClosed, sealsOf } from "./seals.ts";
+
+const dayMs = 86_400_000;
+
+/** Receipts, seals, checkpoints, what disputes read, and the one way in which any of it ends. */
+export class PostgresEvidenceStore implements EvidenceStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  keepReceipt(signatureId: string, jws: string): Promise<string> {
+    return keepReceipt(this.#db, signatureId, jws);
+  }
+
+  receiptFacts(signatureId: string): Promise<ReceiptFacts | undefined> {
+    return receiptFacts(this.#db, signatureId);
+  }
+
+  missingReceipts(limit: number, keyIds: readonly string[]): Promise<ReceiptFacts[]> {
+    return missingReceipts(this.#db, limit, keyIds);
+  }
+
+  sealClosed(limit: number, sign: (chain: SealedChain) => Seal, only?: string): Promise<number> {
+    return sealClosed(this.#db, limit, sign, only);
+  }
+
+  addCheckpoint(make: (day: FinishedDay) => Promise<Checkpoint>): Promise<boolean> {
+    return addCheckpoint(this.#db, make);
+  }
+
+  checkpoints(): Promise<Checkpoint[]> {
+    return checkpoints(this.#db);
+  }
+
+  async readSeals(day: string, each: (seals: readonly Seal[]) => void): Promise<void> {
+    for await (const seals of sealsOf(this.#db.sql, day)) each(seals);
+  }
+
+  orphanedSeals(retentionDays: number, limit: number): Promise<Seal[]> {
+    return orphanedSeals(this.#db, retentionDays, limit);
+  }
+
+  dossier(signatureId: string): Promise<Dossier | undefined> {
+    return readDossier(this.#db, signatureId);
+  }
+
+  async removeClosed(retentionDays: number, most: number): Promise<number> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ removed: number }[]>`
+      with ${this.#db.now()}
+      select remove_closed_signatures(t.now - ${milliseconds(sql, retentionDays * dayMs)}, ${most}::int) as removed
+      from t`;
+    return row?.removed ?? 0;
+  }
+}

@@ -1,0 +1,65 @@
+import { sql } from "drizzle-orm";
+import { check, date, index, integer, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { bytes, instant } from "./columns.ts";
+import { challenge, signature } from "./signature.ts";
+
+/** The signed proof of a completion, kept as it was given. */
+export const receipt = pgTable("receipt", {
+  signatureId: uuid("signature_id")
+    .primaryKey()
+    .references(() => signature.id),
+  jws: text("jws").notNull(),
+});
+
+/** Signed statements that a closed signature's chain had this length and this head. */
+export const seal = pgTable(
+  "seal",
+  {
+    signatureId: uuid("signature_id").notNull(),
+    length: integer("length").notNull(),
+    head: bytes("head").notNull(),
+    keyId: text("key_id").notNull(),
+    /** Ed25519. */
+    signature: bytes("signature").notNull(),
+    sealedAt: instant("sealed_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.signatureId, table.length] }),
+    check("seal_head_is_sha256", sql`octet_length(${table.head}) = 32`),
+    check("seal_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
+    index("seal_by_time").on(table.sealedAt),
+  ],
+);
+
+/** A signed digest over all seals of a day (UTC), chained to the day before: a missing seal shows. */
+export const checkpoint = pgTable(
+  "checkpoint",
+  {
+    day: date("day").primaryKey(),
+    seals: integer("seals").notNull(),
+    digest: bytes("digest").notNull(),
+    previous: bytes("previous").notNull(),
+    keyId: text("key_id").notNull(),
+    signature: bytes("signature").notNull(),
+  },
+  (table) => [
+    check("checkpoint_digest_is_sha256", sql`octet_length(${table.digest}) = 32`),
+    check("checkpoint_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
+  ],
+);
+
+/** Verified callbacks as they came, without the customer's number, sealed with the evidence key. */
+export const providerReceipt = pgTable(
+  "provider_receipt",
+  {
+    challengeId: uuid("challenge_id")
+      .notNull()
+      .references(() => challenge.id),
+    number: integer("number").generatedAlwaysAsIdentity(),
+    receivedAt: instant("received_at").notNull(),
+    /** JSON of the parameters, kept as the text that was sealed. */
+    parameters: text("parameters").notNull(),
+    proof: text("proof").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.challengeId, table.number] })],
+);

@@ -1,0 +1,67 @@
+import { sql } from "drizzle-orm";
+import { check, index, integer, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { bytes, instant } from "./columns.ts";
+
+/** What a customer has started, and which codes in a row were wrong, by keyed pseudonym. */
+export const customerGuard = pgTable(
+  "customer_guard",
+  {
+    pseudonym: bytes("pseudonym").primaryKey(),
+    /** Instants of the starts of the last minute: an exact sliding window. */
+    starts: instant("starts").array().notNull(),
+    /** Instants of the wrong codes in a row, while they count. */
+    wrongCodes: instant("wrong_codes").array().notNull(),
+    blockedUntil: instant("blocked_until"),
+    touchedAt: instant("touched_at").notNull(),
+  },
+  (table) => [
+    check("customer_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
+    index("customer_guard_by_age").on(table.touchedAt),
+  ],
+);
+
+/** Messages to a phone number that no completion followed, by keyed pseudonym. */
+export const phoneGuard = pgTable(
+  "phone_guard",
+  {
+    pseudonym: bytes("pseudonym").primaryKey(),
+    /** Instants of the messages of the last ten minutes. */
+    messages: instant("messages").array().notNull(),
+    blockedUntil: instant("blocked_until"),
+    touchedAt: instant("touched_at").notNull(),
+  },
+  (table) => [
+    check("phone_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
+    index("phone_guard_by_age").on(table.touchedAt),
+  ],
+);
+
+/** Calls granted to replicas in batches, per caller: what the last second and a bit has handed out. */
+export const callerGrants = pgTable("caller_grants", {
+  caller: text("caller").primaryKey(),
+  grantedAt: timestamp("granted_at", { withTimezone: true }).array().notNull(),
+  counts: integer("counts").array().notNull(),
+});
+
+/** When the next message may be sent through a provider, over all replicas (GCRA's theoretical arrival time). */
+export const providerRate = pgTable("provider_rate", {
+  provider: text("provider").primaryKey(),
+  nextAt: timestamp("next_at", { withTimezone: true }).notNull(),
+});
+
+/** Messages and completions by number prefix and ten minutes, added up by each replica every few seconds. */
+export const prefixTraffic = pgTable(
+  "prefix_traffic",
+  {
+    prefix: text("prefix").notNull(),
+    since: instant("since").notNull(),
+    messages: integer("messages").notNull(),
+    completions: integer("completions").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.prefix, table.since] }),
+    // A whole number is personal data: the last four digits are never here.
+    check("prefix_traffic_is_prefix", sql`${table.prefix} ~ '^\\+[0-9]{1,11}$'`),
+    index("prefix_traffic_by_age").on(table.since),
+  ],
+);

@@ -1,0 +1,157 @@
+import type { ISql } from "postgres";
+import type { FinishedDay } from "../domain/evidence-store.ts";
+import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
+import { byteaArray, type Database } from "./database.ts";
+
+/** Any number that nothing else in the database locks: "sigcpt" in ASCII. */
+const checkpointLock = "126879128907892";
+
+/**
+ * A checkpoint waits so long after its day: far longer than a transaction that seals can last, whose every
+ * statement and every pause ends after 10 s (database.ts), so that no seal comes in behind it.
+ */
+const checkpointAfter = "10 minutes";
+
+const sealsPerRead = 1000;
+
+interface SealRow {
+  readonly signature_id: string;
+  readonly length: number;
+  readonly head: Buffer;
+  readonly key_id: string;
+  readonly signature: Buffer;
+  readonly sealed_at: Date;
+}
+
+export function toSeal(row: SealRow): Seal {
+  return {
+    signatureId: row.signature_id,
+    length: row.length,
+    head: row.head,
+    keyId: row.key_id,
+    signature: row.signature,
+    sealedAt: row.sealed_at,
+  };
+}
+
+interface CheckpointRow {
+  readonly day: string;
+  readonly seals: number;
+  readonly digest: Buffer;
+  readonly previous: Buffer;
+  readonly key_id: string;
+  readonly signature: Buffer;
+}
+
+export function toCheckpoint({ key_id, ...row }: CheckpointRow): Checkpoint {
+  return { ...row, keyId: key_id };
+}
+
+/** Seals in one transaction, whose row locks keep replicas apart and the chain as it was signed. */
+export async function sealClosed(
+  db: Database,
+  limit: number,
+  sign: (chain: SealedChain) => Seal,
+  only: string | undefined,
+): Promise<number> {
+  const { sql } = db;
+  return await sql.begin(async (tx) => {
+    const rows = await tx<{ id: string; chain_length: number; chain_head: Buffer; now: Date }[]>`
+      with ${db.now()}
+      select s.id, s.chain_length, s.chain_head, t.now
+      from t, signature s
+      where s.closed_at is not null and s.sealed_length < s.chain_length
+        and (s.status <> 'completed' or exists (select from receipt r where r.signature_id = s.id))
+        and ${only === undefined ? sql`true` : sql`s.id = ${only}::uuid`}
+      order by s.closed_at
+      limit ${limit}::int
+      for update of s ${only === undefined ? sql`skip locked` : sql``}`;
+    const [first] = rows;
+    if (first === undefined) return 0;
+    const seals = rows.map((row) =>
+      sign({ signatureId: row.id, length: row.chain_length, head: row.chain_head, sealedAt: row.now }),
+    );
+    await tx`
+      with x as materialized (
+        select * from unnest(
+          ${seals.map((seal) => seal.signatureId)}::uuid[], ${seals.map((seal) => seal.length)}::int[],
+          ${byteaArray(
+            sql,
+            seals.map((seal) => seal.head),
+          )}, ${seals.map((seal) => seal.keyId)}::text[],
+          ${byteaArray(
+            sql,
+            seals.map((seal) => seal.signature),
+          )}
+        ) as x (id, length, head, key_id, signature)
+      ), i as (
+        insert into seal (signature_id, length, head, key_id, signature, sealed_at)
+        select id, length, head, key_id, signature, ${first.now}::timestamptz from x
+      )
+      update signature s set sealed_length = x.length from x where s.id = x.id`;
+    return seals.length;
+  });
+}
+
+/** @param sql the pool, or the connection of a transaction */
+export async function* sealsOf(sql: ISql, day: string): AsyncIterable<readonly Seal[]> {
+  const rows = sql<SealRow[]>`
+    select signature_id, length, head, key_id, signature, sealed_at from seal
+    where sealed_at >= ${day}::date::timestamp at time zone 'UTC'
+      and sealed_at < (${day}::date + 1)::timestamp at time zone 'UTC'
+    order by signature_id, length`;
+  for await (const batch of rows.cursor(sealsPerRead)) yield batch.map(toSeal);
+}
+
+export async function checkpoints({ sql }: Database): Promise<Checkpoint[]> {
+  const rows = await sql<CheckpointRow[]>`
+    select day::text, seals, digest, previous, key_id, signature from checkpoint order by day`;
+  return rows.map(toCheckpoint);
+}
+
+/** The first finished day without a checkpoint. */
+async function dayDue(db: Database, sql: ISql): Promise<string | undefined> {
+  const [row] = await sql<{ day: string }[]>`
+    with ${db.now()}, d as (
+      select coalesce((select max(day) + 1 from checkpoint),
+        (select (min(sealed_at) at time zone 'UTC')::date from seal)) as day
+    )
+    select d.day::text from t, d
+    where (d.day + 1)::timestamp at time zone 'UTC' + ${checkpointAfter}::interval <= t.now`;
+  return row?.day;
+}
+
+export async function addCheckpoint(
+  db: Database,
+  make: (day: FinishedDay) => Promise<Checkpoint>,
+): Promise<boolean> {
+  if ((await dayDue(db, db.sql)) === undefined) return false;
+  return await db.sql.begin(async (tx) => {
+    const [lock] = await tx<{ held: boolean }[]>`
+      select pg_try_advisory_xact_lock(${checkpointLock}::bigint) as held`;
+    // Asked again under the lock: another replica may have added it just now.
+    const day = lock?.held ? await dayDue(db, tx) : undefined;
+    if (day === undefined) return false;
+    const [before] = await tx<CheckpointRow[]>`
+      select day::text, seals, digest, previous, key_id, signature from checkpoint
+      where day = ${day}::date - 1`;
+    const made = await make({ day, before: before && toCheckpoint(before), seals: sealsOf(tx, day) });
+    await tx`
+      insert into checkpoint (day, seals, digest, previous, key_id, signature)
+      values (${made.day}::date, ${made.seals}, ${made.digest}, ${made.previous}, ${made.keyId}, ${made.signature})`;
+    return true;
+  });
+}
+
+export async function orphanedSeals(db: Database, retentionDays: number, limit: number): Promise<Seal[]> {
+  const { sql } = db;
+  const rows = await sql<SealRow[]>`
+    with ${db.now()}
+    select l.signature_id, l.length, l.head, l.key_id, l.signature, l.sealed_at
+    from t, seal l
+    where l.sealed_at > t.now - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8)
+      and not exists (select from signature s where s.id = l.signature_id)
+    order by l.signature_id, l.length
+    limit ${limit}::int`;
+  return rows.map(toSeal);
+}

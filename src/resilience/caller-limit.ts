@@ -1,0 +1,147 @@
+import { type Admission, type CallerLimit, unlimited } from "../domain/caller-limit.ts";
+import type { Clock } from "../domain/clock.ts";
+import { Failure } from "../domain/failure.ts";
+
+/** Calls granted to this process out of what all replicas share. */
+export interface CallerGrant {
+  /** From none to what was asked for. */
+  readonly count: number;
+  /** Until when they may begin, by the database's clock, which the statement that begins them checks. */
+  readonly until: Date;
+  /** Until there may be more, where fewer were granted than asked for. */
+  readonly retryAfterMs: number;
+}
+
+/** Takes up to `asked` calls of the caller. MUST NOT grant more than `perSecond` in any second over all replicas. */
+export type ReserveCalls = (caller: string, asked: number, perSecond: number) => Promise<CallerGrant>;
+
+interface Deps {
+  readonly clock: Clock;
+  readonly reserve: ReserveCalls;
+  /** A caller's limit as it is now; 0: none. */
+  readonly perSecond: (caller: string) => number;
+}
+
+/**
+ * How long a grant is handed out, by this process's clock from before it was asked for. Half of what the
+ * database lets it live (see PostgresCallerGrants): the other half is for the way to the statement.
+ */
+const handOutMs = 75;
+
+/** Limits each caller's new work, over all replicas. */
+export class SharedCallerLimit implements CallerLimit {
+  readonly #deps: Deps;
+  readonly #accounts = new Map<string, CallerAccount>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async take(caller: string): Promise<Admission> {
+    const perSecond = this.#deps.perSecond(caller);
+    if (perSecond === 0) return unlimited;
+    let account = this.#accounts.get(caller);
+    if (account === undefined) {
+      account = new CallerAccount(this.#deps, caller);
+      this.#accounts.set(caller, account);
+    }
+    return await account.take();
+  }
+}
+
+/**
+ * What one caller may begin in this process. One reservation is under way at a time; it covers whoever
+ * waits then and half of what the last one handed out, so the busier the caller the fewer round trips.
+ */
+class CallerAccount {
+  readonly #deps: Deps;
+  readonly #caller: string;
+  #batch: { left: number; readonly handOutUntil: number; readonly until: Date } | undefined;
+  #waiting: PromiseWithResolvers<Admission>[] = [];
+  #reserving = false;
+  #exhaustedUntil = Number.NEGATIVE_INFINITY;
+  #taken = 0;
+  #takenSince = 0;
+
+  constructor(deps: Deps, caller: string) {
+    this.#deps = deps;
+    this.#caller = caller;
+  }
+
+  take(): Promise<Admission> {
+    const now = this.#deps.clock.now();
+    const admission = this.#admission(now);
+    if (admission !== undefined) return Promise.resolve(admission);
+    // Nothing comes back before then, and a flood of refused calls must not reach the database.
+    if (now < this.#exhaustedUntil) return Promise.reject(exhausted(this.#exhaustedUntil - now));
+    const waiter = Promise.withResolvers<Admission>();
+    this.#waiting.push(waiter);
+    if (!this.#reserving) void this.#serve();
+    return waiter.promise;
+  }
+
+  async #serve(): Promise<void> {
+    this.#reserving = true;
+    while (this.#waiting.length > 0) {
+      const asking = this.#waiting.length;
+      const sentAt = this.#deps.clock.now();
+      try {
+        const perSecond = this.#deps.perSecond(this.#caller);
+        const asked = asking + this.#expected(sentAt);
+        const grant = await this.#deps.reserve(this.#caller, asked, perSecond);
+        if (grant.count < asked) this.#exhaustedUntil = sentAt + grant.retryAfterMs;
+        this.#batch = { left: grant.count, handOutUntil: sentAt + handOutMs, until: grant.until };
+        const served = this.#handOut();
+        // Late answers are of no use either: whoever asked is not kept for another round.
+        for (const waiter of this.#waiting.splice(0, asking - served)) {
+          waiter.reject(exhausted(grant.retryAfterMs));
+        }
+      } catch (error) {
+        for (const waiter of this.#waiting.splice(0, asking)) waiter.reject(error);
+      }
+    }
+    this.#reserving = false;
+  }
+
+  #handOut(): number {
+    const now = this.#deps.clock.now();
+    for (let served = 0; ; served += 1) {
+      const admission = this.#waiting.length > 0 ? this.#admission(now) : undefined;
+      if (admission === undefined) return served;
+      this.#waiting.shift()?.resolve(admission);
+    }
+  }
+
+  #admission(now: number): Admission | undefined {
+    const batch = this.#batch;
+    if (batch === undefined || batch.left === 0 || now >= batch.handOutUntil) return undefined;
+    batch.left -= 1;
+    this.#taken += 1;
+    let mine = true;
+    return {
+      until: batch.until,
+      giveBack: () => {
+        if (mine) batch.left += 1;
+        mine = false;
+      },
+    };
+  }
+
+  /** Half of what a grant's time has seen taken of late: more would be granted in vain, and missing elsewhere. */
+  #expected(now: number): number {
+    const elapsedMs = Math.max(handOutMs, now - this.#takenSince);
+    const expected = Math.floor((this.#taken * handOutMs) / elapsedMs / 2);
+    if (now - this.#takenSince >= handOutMs) {
+      this.#takenSince = now;
+      this.#taken = 0;
+    }
+    return expected;
+  }
+}
+
+function exhausted(retryAfterMs: number): Failure {
+  return new Failure("RATE_LIMITED", "too many requests", {
+    retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)),
+    metadata: { limit: "caller" },
+  });
+}

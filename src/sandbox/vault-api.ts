@@ -1,0 +1,137 @@
+import {
+  errors,
+  invalidToken,
+  noRoute,
+  permissionDenied,
+  policyDenial,
+  sealedAnswer,
+  unsupportedOperation,
+  type VaultAnswer,
+} from "./vault-answer.ts";
+import type { VaultKv } from "./vault-kv.ts";
+import type { VaultLogins } from "./vault-logins.ts";
+import type { VaultTokens } from "./vault-tokens.ts";
+
+export type VaultCall = {
+  readonly method: string;
+  /** Below /v1, decoded, without a slash in front. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly token: string | undefined;
+  readonly namespace: string | undefined;
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+/** May be changed while the double runs. */
+export type VaultCondition = {
+  sealed: boolean;
+  initialized: boolean;
+  /** A standby that does not forward answers 307 with this node's address. */
+  activeNode: string | undefined;
+  /** Answers 429 to everything but the system's own paths. */
+  overQuota: boolean;
+  /** What the tokens may touch, besides themselves: paths below /v1, `*` at the end for all below. */
+  policy: string[];
+  /** Whether the tokens may renew themselves, as the default policy allows. */
+  renewable: boolean;
+};
+
+type Deps = {
+  readonly mount: string;
+  /** The only namespace there is, where one is given. */
+  readonly namespace: string | undefined;
+  readonly kv: VaultKv;
+  readonly tokens: VaultTokens;
+  readonly logins: VaultLogins;
+  readonly condition: VaultCondition;
+  readonly clock: () => number;
+};
+
+const version = "1.21.0";
+
+/** Which answer a call gets, in the order in which Vault decides. */
+export class VaultApi {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  answer(call: VaultCall): VaultAnswer {
+    const { condition, namespace, logins, tokens } = this.#deps;
+    const { path } = call;
+    if (path === "sys/health") return this.#health(call.query);
+    if (path === "sys/seal-status") return this.#sealStatus();
+    if (condition.sealed) return sealedAnswer;
+    if (condition.activeNode !== undefined) {
+      return { status: 307, headers: { Location: `${condition.activeNode}/v1/${path}` } };
+    }
+    if (condition.overQuota) return errors(429, "request path rate limit quota exceeded");
+    if (namespace !== undefined && call.namespace?.replace(/\/$/, "") !== namespace) return permissionDenied;
+    if (path === "auth/approle/login") return this.#write(call, () => logins.loginAppRole(call.body));
+    if (path === "auth/kubernetes/login") return this.#write(call, () => logins.loginKubernetes(call.body));
+    if (call.token === undefined) return permissionDenied;
+    if (path === "sys/wrapping/unwrap") return this.#write(call, () => tokens.unwrap(call.token ?? ""));
+    if (!tokens.valid(call.token)) return invalidToken;
+    return this.#withToken(call, call.token);
+  }
+
+  #withToken(call: VaultCall, token: string): VaultAnswer {
+    const { mount, tokens, kv, condition } = this.#deps;
+    const { path } = call;
+    if (path === "auth/token/lookup-self") return tokens.lookupSelf(token);
+    if (path === "auth/token/renew-self") {
+      if (!condition.renewable) return policyDenial;
+      return this.#write(call, () => tokens.renewSelf(token, call.body["increment"]));
+    }
+    if (!this.#allowed(path)) return policyDenial;
+    if (!path.startsWith(`${mount}/`)) return noRoute(path);
+    const [kind, ...rest] = path.slice(mount.length + 1).split("/");
+    const secret = rest.join("/");
+    if (kind === "data" && call.method === "GET") {
+      return kv.read(secret, Number(call.query.get("version") ?? 0));
+    }
+    if (kind === "data") return this.#write(call, () => kv.write(secret, call.body));
+    if (kind !== "metadata" || call.method !== "GET") return unsupportedOperation;
+    return call.query.has("list") ? kv.list(secret) : kv.readMetadata(secret);
+  }
+
+  #write(call: VaultCall, answer: () => VaultAnswer): VaultAnswer {
+    return call.method === "POST" || call.method === "PUT" ? answer() : unsupportedOperation;
+  }
+
+  #allowed(path: string): boolean {
+    return this.#deps.condition.policy.some((rule) =>
+      rule.endsWith("*") ? path.startsWith(rule.slice(0, -1)) : path === rule,
+    );
+  }
+
+  #health(query: URLSearchParams): VaultAnswer {
+    const { sealed, initialized, activeNode } = this.#deps.condition;
+    const standby = !sealed && activeNode !== undefined;
+    const code = (name: string, usual: number) => Number(query.get(name) ?? usual);
+    const standbyStatus = query.has("standbyok") ? 200 : code("standbycode", 429);
+    let status = standby ? standbyStatus : code("activecode", 200);
+    if (sealed) status = code("sealedcode", 503);
+    if (!initialized) status = code("uninitcode", 501);
+    const cluster = { cluster_name: "vault-double", cluster_id: "4b7c3f0e-2a0d-4c39-9d0e-6f1a2b3c4d5e" };
+    const body = {
+      initialized,
+      sealed,
+      standby,
+      performance_standby: false,
+      replication_performance_mode: "disabled",
+      replication_dr_mode: "disabled",
+      server_time_utc: Math.floor(this.#deps.clock() / 1000),
+      version,
+      ...(!sealed && cluster),
+    };
+    return { status, body };
+  }
+
+  #sealStatus(): VaultAnswer {
+    const { sealed, initialized } = this.#deps.condition;
+    const body = { type: "shamir", initialized, sealed, t: 3, n: 5, progress: 0, nonce: "", version };
+    return { status: 200, body };
+  }
+}

@@ -1,0 +1,197 @@
+import type { Observation, Observer } from "../domain/observation.ts";
+import type { Instruments } from "./instruments.ts";
+import type { Logger } from "./logger.ts";
+import { metricDefinitions } from "./metric-definitions.ts";
+import { boundedErrorCode } from "./provider-error-code.ts";
+
+interface Deps {
+  readonly logger: Logger;
+  readonly instruments: Instruments;
+  /** Milliseconds since 1970, as the ids of challenges count them. */
+  readonly now: () => number;
+}
+
+type Of<Type extends Observation["type"]> = Extract<Observation, { type: Type }>;
+type OfChallenge = Omit<Of<"taken_over">, "type">;
+
+/** Makes log lines and counts of what the use cases report. */
+export class TelemetryObserver implements Observer {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  observe(observation: Observation): void {
+    switch (observation.type) {
+      case "signature_started":
+        this.#deps.instruments.started.add(1);
+        break;
+      case "signature_closed":
+        this.#closed(observation);
+        break;
+      case "code_rejected":
+        this.#codeRejected(observation);
+        break;
+      case "message_composed":
+        this.#composed(observation);
+        break;
+      case "challenge_sent":
+        this.#sent(observation);
+        break;
+      case "provider_failed":
+        this.#providerFailed(observation);
+        break;
+      case "sending_failed":
+        this.#sendingFailed(observation);
+        break;
+      case "looked_up":
+        this.#lookedUp(observation);
+        break;
+      case "taken_over":
+        this.#takenOver(observation);
+        break;
+      case "duplicate_sent":
+        this.#duplicate(observation);
+        break;
+      case "receipt":
+        this.#receipt(observation);
+        break;
+      case "pumping_suspected":
+        this.#pumpingSuspected(observation);
+        break;
+      case "upkeep_failed":
+        this.#upkeepFailed(observation);
+        break;
+      default:
+        observation satisfies never;
+    }
+  }
+
+  #closed({ status, count }: Of<"signature_closed">): void {
+    const { logger, instruments } = this.#deps;
+    if (status === "pending" || status === "challenge_sent") return;
+    instruments.closed.add(count, { status });
+    if (status === "completed") instruments.attempts.add(count, { result: "match" });
+    logger.debug("signatures closed", { status, count });
+  }
+
+  #codeRejected({ signatureId }: Of<"code_rejected">): void {
+    this.#deps.instruments.attempts.add(1, { result: "mismatch" });
+    this.#deps.logger.info("code rejected", { signature_id: signatureId });
+  }
+
+  #composed({ encoding, segments, ...observation }: Of<"message_composed">): void {
+    this.#deps.instruments.messages.add(1, {
+      encoding: encoding === "GSM-7" || encoding === "UCS-2" ? encoding : "other",
+      segments: segments === 1 ? "1" : segments === 2 ? "2" : segments === 3 ? "3" : "more",
+    });
+    this.#deps.logger.debug("message composed", { ...idsOf(observation), encoding, segments });
+  }
+
+  #sent(observation: Of<"challenge_sent">): void {
+    this.#countSending(observation, "success");
+    this.#age(observation, "accepted");
+    this.#deps.logger.info("challenge sent", {
+      ...idsOf(observation),
+      message_sid: observation.providerChallengeId,
+      known_by: observation.knownBy,
+    });
+  }
+
+  /** Counted by the policy's listener, which also knows how long the call took. */
+  #providerFailed(observation: Of<"provider_failed">): void {
+    this.#deps.logger.error("provider call failed", {
+      ...idsOf(observation),
+      error_code: boundedErrorCode(observation.errorCode),
+      attempt: observation.attempt,
+      outcome: observation.outcome,
+    });
+  }
+
+  #sendingFailed(observation: Of<"sending_failed">): void {
+    const { logger, instruments } = this.#deps;
+    // A refusal is not accepted either, so it counts as failed though nothing was left to retry.
+    this.#countSending(observation, "failed_all_retries");
+    instruments.sendingFailures.add(1, { kind: observation.refused ? "refused" : "given_up" });
+    logger.warn(observation.refused ? "challenge refused by the provider" : "all retries exhausted", {
+      ...idsOf(observation),
+      error_code: boundedErrorCode(observation.errorCode),
+    });
+  }
+
+  #lookedUp(observation: Of<"looked_up">): void {
+    const { found } = observation;
+    this.#deps.instruments.lookUps.add(1, { found });
+    this.#deps.logger.info("challenge looked up", { ...idsOf(observation), found });
+  }
+
+  #takenOver(observation: Of<"taken_over">): void {
+    this.#deps.instruments.takeOvers.add(1);
+    this.#deps.logger.warn("challenge taken over", idsOf(observation));
+  }
+
+  #duplicate(observation: Of<"duplicate_sent">): void {
+    this.#deps.instruments.duplicates.add(1);
+    this.#deps.logger.warn("challenge sent twice", {
+      ...idsOf(observation),
+      message_sid: observation.providerChallengeId,
+    });
+  }
+
+  #receipt(observation: Of<"receipt">): void {
+    const { logger, instruments } = this.#deps;
+    const { status, errorCode } = observation;
+    instruments.receipts.add(1, { status });
+    if (status === "delivered") {
+      this.#age(observation, "delivered");
+      logger.info("challenge delivered", idsOf(observation));
+    } else {
+      logger.warn("challenge not delivered", {
+        ...idsOf(observation),
+        error_code: boundedErrorCode(errorCode),
+      });
+    }
+  }
+
+  #pumpingSuspected({ prefix, messages, completions }: Of<"pumping_suspected">): void {
+    const { logger, instruments } = this.#deps;
+    instruments.pumpingSuspicions.add(1);
+    // Whatever comes here, a whole number does not go further.
+    const shown = prefix.slice(0, 10);
+    logger.warn("sms pumping suspected", { number_prefix: shown, count: messages, completed: completions });
+  }
+
+  #upkeepFailed({ step, cause }: Of<"upkeep_failed">): void {
+    this.#deps.instruments.upkeepFailures.add(1, { step: knownStep(step) });
+    this.#deps.logger.error("upkeep failed", { step }, cause);
+  }
+
+  #countSending({ provider }: OfChallenge, status: "success" | "failed_all_retries"): void {
+    if (provider === "twilio") this.#deps.instruments.providerCalls.add(1, { status });
+  }
+
+  /** Any replica may see the end, so the beginning is read from the id: UUIDv7 (RFC 9562) tells it. */
+  #age({ challengeId }: OfChallenge, until: "accepted" | "delivered"): void {
+    const createdAt = uuidTime(challengeId);
+    if (createdAt === undefined) return;
+    const seconds = Math.max(0, this.#deps.now() - createdAt) / 1000;
+    this.#deps.instruments.timeToDeliver.record(seconds, { until });
+  }
+}
+
+function idsOf({ signatureId, challengeId, provider }: OfChallenge) {
+  return { signature_id: signatureId, challenge_id: challengeId, provider };
+}
+
+type Step = (typeof metricDefinitions.upkeepFailures.labels.step)[number];
+
+function knownStep(step: string): Step {
+  return metricDefinitions.upkeepFailures.labels.step.find((known) => known === step) ?? "other";
+}
+
+/** Milliseconds since 1970. */
+function uuidTime(uuid: string): number | undefined {
+  const match = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(uuid);
+  return match ? Number.parseInt(`${match[1]}${match[2]}`, 16) : undefined;
+}

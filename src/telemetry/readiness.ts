@@ -1,0 +1,78 @@
+export type CheckState = "ok" | "degraded" | "failed";
+
+/** Why a check is not ok. A closed set: the answer of /readyz may be read by anybody on the network. */
+export const checkDetails = [
+  "starting",
+  "unreachable",
+  "behind",
+  "missing",
+  "stale",
+  "sealed",
+  "open",
+  "half_open",
+  "isolated",
+  "draining",
+] as const;
+export type CheckDetail = (typeof checkDetails)[number];
+
+export interface Check {
+  readonly name: string;
+  readonly state: CheckState;
+  /** When it came into this state. */
+  readonly since: Date;
+  readonly detail: CheckDetail | undefined;
+}
+
+export interface ReadinessReport {
+  /** True while no check failed; a degraded one still serves. */
+  readonly ready: boolean;
+  readonly checks: readonly Check[];
+}
+
+export type ReadinessListener = (report: ReadinessReport) => void;
+
+interface Deps<Name extends string> {
+  /** All checks there are; each has failed until it is set. */
+  readonly checks: readonly Name[];
+  readonly now: () => Date;
+}
+
+/** Whether this process can take calls, and what keeps it from it. */
+export class Readiness<Name extends string> {
+  readonly #now: () => Date;
+  readonly #checks: Map<Name, Check>;
+  readonly #listeners = new Set<ReadinessListener>();
+
+  constructor({ checks, now }: Deps<Name>) {
+    this.#now = now;
+    const since = now();
+    this.#checks = new Map(
+      checks.map((name) => [name, { name, state: "failed", since, detail: "starting" }]),
+    );
+  }
+
+  /** Sets a check; the same state again changes nothing, not even since when. */
+  set(name: Name, state: CheckState, detail?: CheckDetail): void {
+    const before = this.#checks.get(name);
+    if (before?.state === state && before.detail === detail) return;
+    const since = before?.state === state ? before.since : this.#now();
+    this.#checks.set(name, { name, state, since, detail });
+    const report = this.report();
+    for (const listener of this.#listeners) listener(report);
+  }
+
+  get ready(): boolean {
+    return [...this.#checks.values()].every(({ state }) => state !== "failed");
+  }
+
+  report(): ReadinessReport {
+    return { ready: this.ready, checks: [...this.#checks.values()] };
+  }
+
+  /** Told at once, and after each change; the returned function ends it. */
+  subscribe(listener: ReadinessListener): () => void {
+    this.#listeners.add(listener);
+    listener(this.report());
+    return () => this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,62 @@
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import type { Instruments } from "./instruments.ts";
+import { metricDefinitions } from "./metric-definitions.ts";
+
+/** What gauges read when somebody collects them. */
+export interface RuntimeSources {
+  readonly version: string;
+  readonly inFlight: () => number;
+  readonly watched: () => number;
+  readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
+  readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
+  readonly ready: () => boolean;
+}
+
+const nanoseconds = 1e-9;
+const microseconds = 1e-6;
+
+/** Lets the gauges read their sources; the returned function stops what measures the event loop. */
+export function observeRuntime(instruments: Instruments, sources: RuntimeSources): () => void {
+  instruments.inFlight.addCallback((gauge) => gauge.observe(sources.inFlight()));
+  instruments.watched.addCallback((gauge) => gauge.observe(sources.watched()));
+  instruments.providerCallsInFlight.addCallback((gauge) => {
+    const { inFlight, waiting } = sources.providerCalls();
+    gauge.observe(inFlight, { state: "in_flight" });
+    gauge.observe(waiting, { state: "waiting" });
+  });
+  instruments.breaker.addCallback((gauge) => {
+    const current = sources.breaker();
+    for (const state of metricDefinitions.breaker.labels.state) {
+      gauge.observe(state === current ? 1 : 0, { state });
+    }
+  });
+  instruments.ready.addCallback((gauge) => gauge.observe(sources.ready() ? 1 : 0));
+  const build = { version: sources.version, node: process.version };
+  instruments.build.addCallback((gauge) => gauge.observe(1, build));
+  return observeProcess(instruments);
+}
+
+function observeProcess(instruments: Instruments): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  let busy = performance.eventLoopUtilization();
+  instruments.eventLoopDelay.addCallback((gauge) => {
+    gauge.observe(delay.percentile(99) * nanoseconds);
+  });
+  instruments.eventLoopDelayMax.addCallback((gauge) => {
+    gauge.observe(delay.max * nanoseconds);
+    delay.reset();
+  });
+  instruments.eventLoopUtilization.addCallback((gauge) => {
+    const now = performance.eventLoopUtilization();
+    gauge.observe(performance.eventLoopUtilization(now, busy).utilization);
+    busy = now;
+  });
+  instruments.memory.addCallback((gauge) => gauge.observe(process.memoryUsage.rss()));
+  instruments.cpu.addCallback((counter) => {
+    const { user, system } = process.cpuUsage();
+    counter.observe(user * microseconds, { "cpu.mode": "user" });
+    counter.observe(system * microseconds, { "cpu.mode": "system" });
+  });
+  return () => delay.disable();
+}

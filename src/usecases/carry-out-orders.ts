@@ -1,0 +1,104 @@
+import type { Clock } from "../domain/clock.ts";
+import { Failure } from "../domain/failure.ts";
+import type { OperatorOrder, OperatorOrderStore } from "../domain/operator-order.ts";
+import type { DeliveryStore } from "../domain/stores.ts";
+import type { AbortSignature } from "./abort-signature.ts";
+import type { DeliverChallenge } from "./deliver-challenge.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { SendChallenge } from "./send-challenge.ts";
+
+/** The operator's override of a provider's circuit breaker in this process. */
+export interface BreakerSwitch {
+  readonly provider: string;
+  open(): void;
+  close(): void;
+}
+
+interface Deps {
+  readonly orders: OperatorOrderStore;
+  readonly abortSignature: AbortSignature;
+  readonly sendChallenge: SendChallenge;
+  readonly deliveries: DeliveryStore;
+  readonly deliver: DeliverChallenge;
+  readonly inFlight: InFlight;
+  readonly breakers: readonly BreakerSwitch[];
+  readonly clock: Clock;
+  readonly calls: number;
+  readonly leaseMs: number;
+}
+
+/** How long an order to send waits for the provider before its result says that it goes on. */
+const waitMs = 20_000;
+
+/** Carries out what operators ordered, through the use cases that callers use. */
+export class CarryOutOrders {
+  readonly #deps: Deps;
+  readonly #breakerOrders = new Map<string, string>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async once(limit: number): Promise<number> {
+    const { breakers, orders } = this.#deps;
+    for (const breaker of breakers) await this.#switch(breaker);
+    const taken = await orders.take(limit);
+    await Promise.all(
+      taken.map(async (order) => {
+        const result = await this.#carryOut(order).catch((error: unknown) => {
+          // A refusal is the order's result; anything else is tried again when the minute is over.
+          if (!(error instanceof Failure) || error.reason === "SERVICE_UNAVAILABLE") throw error;
+          return `refused: ${error.reason}`;
+        });
+        await orders.done(order.id, result);
+      }),
+    );
+    return taken.length;
+  }
+
+  async #carryOut(order: OperatorOrder): Promise<string> {
+    const { abortSignature, orders, sendChallenge } = this.#deps;
+    const { caller, signatureId, orderedBy } = order;
+    switch (order.command) {
+      case "abort": {
+        const note = order.note === "" ? orderedBy : `${orderedBy}: ${order.note}`;
+        await abortSignature.execute({ caller, signatureId, reason: "operator", note });
+        return "aborted";
+      }
+      case "resend": {
+        // The order's id is the idempotency key: an order that is taken twice sends once.
+        const command = { caller, signatureId, channel: undefined, idempotencyKey: order.id, orderedBy };
+        const { signature } = await sendChallenge.execute(command, waitMs);
+        return `challenge ${signature.challenge.id} ${signature.challenge.status}`;
+      }
+      case "requeue":
+        return await this.#requeue(order);
+      case "block-customer":
+      case "free-customer":
+        return (await orders.block(signatureId, "customer", order.seconds)) ? "done" : "no such signature";
+      case "block-number":
+      case "free-number":
+        return (await orders.block(signatureId, "number", order.seconds)) ? "done" : "no such signature";
+    }
+  }
+
+  async #requeue({ signatureId, orderedBy }: OperatorOrder): Promise<string> {
+    const { calls, clock, deliver, deliveries, inFlight, leaseMs, orders } = this.#deps;
+    const challengeId = await orders.givenUpChallenge(signatureId);
+    if (challengeId === undefined) return "nothing was given up";
+    const startedAt = clock.now();
+    const material = await deliveries.takeUp(challengeId, calls, leaseMs, orderedBy);
+    if (material === undefined) return "another replica has it";
+    const { end } = await inFlight.start(challengeId, (signal) => deliver.again(material, startedAt, signal));
+    return `challenge ${challengeId} ${end}`;
+  }
+
+  /** Each replica follows the latest order about a breaker once. */
+  async #switch(breaker: BreakerSwitch): Promise<void> {
+    const latest = await this.#deps.orders.breaker(breaker.provider);
+    if (latest === undefined || this.#breakerOrders.get(breaker.provider) === latest.id) return;
+    this.#breakerOrders.set(breaker.provider, latest.id);
+    if (latest.order === "open") breaker.open();
+    else breaker.close();
+  }
+}

@@ -1,0 +1,68 @@
+import type { EvidenceStore, FinishedDay } from "../domain/evidence-store.ts";
+import { type KeySource, primaryKey } from "../domain/keys.ts";
+import { MerkleRoot } from "../domain/merkle-tree.ts";
+import {
+  type Checkpoint,
+  checkpointHash,
+  type SealedChain,
+  type SigningKey,
+  sealLeaf,
+  signCheckpoint,
+  signSeal,
+} from "../domain/seal-statement.ts";
+import { issueReceipt } from "./issue-receipt.ts";
+
+interface Deps {
+  readonly evidence: EvidenceStore;
+  readonly keys: KeySource;
+}
+
+/** Rows per round: short transactions, and their locks with them. */
+const batch = 50;
+
+/**
+ * Makes evidence of what is over: receipts that a crash kept from being stored, a seal over each closed
+ * signature, once more when late facts have come in, and the checkpoint of each finished day.
+ */
+export class SealSignatures {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** One batch of each; says how many of the larger one, so that a full batch is followed by another. */
+  async once(signal: AbortSignal): Promise<number> {
+    const { evidence, keys } = this.#deps;
+    // Only those whose key is at hand: the others wait for a replica that has it, and hold nobody up.
+    const known = [...keys.current().receipt.keys.keys()];
+    const missing = await evidence.missingReceipts(batch, known);
+    for (const facts of missing) {
+      if (signal.aborted) return 0;
+      await issueReceipt({ receipts: evidence, keys }, facts);
+    }
+    const sealed = await evidence.sealClosed(batch, this.#sign);
+    if (!signal.aborted) await evidence.addCheckpoint(this.#checkpoint);
+    return Math.max(missing.length, sealed);
+  }
+
+  /** Seals one signature now, where it is closed, and adds the checkpoints that are due. */
+  async seal(signatureId: string): Promise<void> {
+    const { evidence, keys } = this.#deps;
+    const facts = await evidence.receiptFacts(signatureId);
+    if (facts !== undefined) await issueReceipt({ receipts: evidence, keys }, facts);
+    await evidence.sealClosed(1, this.#sign, signatureId);
+    while (await evidence.addCheckpoint(this.#checkpoint));
+  }
+
+  readonly #key = (): SigningKey => primaryKey(this.#deps.keys.current().receipt);
+
+  readonly #sign = (chain: SealedChain) => signSeal(chain, this.#key());
+
+  readonly #checkpoint = async ({ day, before, seals }: FinishedDay): Promise<Checkpoint> => {
+    const root = new MerkleRoot();
+    for await (const some of seals) for (const seal of some) root.add(sealLeaf(seal));
+    const previous = checkpointHash(before);
+    return signCheckpoint({ day, seals: root.size, digest: root.hash(), previous }, this.#key());
+  };
+}

@@ -1,0 +1,169 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres, { type Sql } from "postgres";
+import { generatedKeysFile } from "../../src/config/keys-file.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/postgres/embedded.ts";
+import { accountSid, authToken, sender } from "../support/twilio-sandbox.ts";
+import type { ClientKind } from "./caller.ts";
+import type { LoadOrder } from "./client-process.ts";
+import type { LoadResult } from "./load.ts";
+import { busyCores, coreTimes, cpuMs, cpuOfTreeMs } from "./process-cost.ts";
+import { knowsVariable, Service } from "./service.ts";
+import { canPin, Worker } from "./worker.ts";
+
+/** The service has the first core for itself; PostgreSQL, Twilio's double and the callers share the rest. */
+export const serviceCore = 0;
+const othersCore = availableParallelism() === 2 ? 1 : undefined;
+
+/** What one load cost, each in microseconds of CPU a call. */
+export interface Measured extends LoadResult {
+  readonly serviceUs: number;
+  readonly postgresUs: number;
+  readonly clientUs: number;
+  readonly doubleUs: number;
+  /** Share of the time, 0 to 1, that each core was busy with anything. */
+  readonly cores: readonly number[];
+}
+
+export interface ServiceSettings {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Undefined, where it is given: any core. */
+  readonly core?: number | undefined;
+  readonly nodeOptions?: readonly string[];
+  /** Whether Twilio's double calls back with delivery receipts. */
+  readonly receipts?: boolean;
+}
+
+/** A live installation on one machine: PostgreSQL, Twilio's double, callers, and services on one database. */
+export class Installation implements AsyncDisposable {
+  readonly directory: string;
+  readonly databaseUrl: string;
+  readonly sql: Sql;
+  readonly double: Worker;
+  readonly client: Worker;
+  readonly services: Service[] = [];
+  readonly #postgres: EmbeddedPostgres;
+  readonly #postmaster: number;
+  readonly #keysFile: string;
+  readonly #doubleUrl: string;
+  #ports = 21_000 + Math.floor(Math.random() * 1000) * 10;
+
+  static async create(): Promise<Installation> {
+    // Children inherit it: PostgreSQL starts here.
+    if (othersCore !== undefined) pinThisProcess(othersCore);
+    const directory = mkdtempSync(join(tmpdir(), "signature-router-bench-"));
+    chmodSync(directory, 0o711); // or root's server would have to keep its files elsewhere
+    const server = await startEmbeddedPostgres({ dataDir: directory });
+    const double = new Worker("./double-process.ts", othersCore);
+    return new Installation(directory, server, double, await double.ask("url"));
+  }
+
+  private constructor(directory: string, server: EmbeddedPostgres, double: Worker, doubleUrl: string) {
+    this.directory = directory;
+    this.#postgres = server;
+    this.databaseUrl = server.url;
+    this.sql = postgres(server.url, { max: 2, onnotice: () => {} });
+    const pidFile = join(realpathSync(join(directory, "postgres")), "data/postmaster.pid");
+    this.#postmaster = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
+    this.#keysFile = generatedKeysFile(directory);
+    this.double = double;
+    this.#doubleUrl = doubleUrl;
+    this.client = new Worker("./client-process.ts", othersCore);
+  }
+
+  get doubleUrl(): string {
+    return this.#doubleUrl;
+  }
+
+  /** Starts a service with limits, rate, guard and breaker off. */
+  async startService(main: string, options: ServiceSettings = {}): Promise<Service> {
+    this.#ports += 3;
+    const service = await Service.start({
+      main,
+      core: "core" in options ? options.core : serviceCore,
+      ports: { grpc: this.#ports, http: this.#ports + 1, ops: this.#ports + 2 },
+      logFile: join(this.directory, "service.log"),
+      nodeOptions: options.nodeOptions ?? [],
+      env: {
+        DATABASE_URL: this.databaseUrl,
+        TWILIO_ACCOUNT_SID: accountSid,
+        TWILIO_AUTH_TOKEN: authToken,
+        TWILIO_FROM_NUMBER: sender,
+        TWILIO_API_URL: this.#doubleUrl,
+        TWILIO_MESSAGES_PER_SECOND: "0",
+        TWILIO_BREAKER_FAILURE_RATE: "0",
+        SIGNATURE_KEYS_FILE: this.#keysFile,
+        SIGNATURE_ALLOWED_COUNTRIES: "*",
+        SIGNATURE_LIMIT_CUSTOMER_PER_MINUTE: "0",
+        SIGNATURE_LIMIT_PHONE_PER_10_MINUTES: "0",
+        SIGNATURE_LIMIT_CALLER_PER_SECOND: "0",
+        SIGNATURE_BLOCK_FAILURES: "0",
+        ...(knowsVariable(main, "SIGNATURE_PUMPING_GUARD") && { SIGNATURE_PUMPING_GUARD: "off" }),
+        ...(options.receipts && { PUBLIC_URL: `http://127.0.0.1:${this.#ports + 1}` }),
+        ...options.env,
+      },
+    });
+    this.services.push(service);
+    return service;
+  }
+
+  async stop(service: Service): Promise<void> {
+    this.services.splice(this.services.indexOf(service), 1);
+    await service[Symbol.asyncDispose]();
+  }
+
+  async connect(kind: ClientKind, services: readonly Service[] = this.services): Promise<void> {
+    const addresses = services.map(({ address }) => address);
+    await this.client.ask("connect", { kind, addresses, connections: 4 });
+  }
+
+  /** Makes calls, and reads what they cost whom. */
+  async measure(order: LoadOrder): Promise<Measured> {
+    const processes = () => ({
+      service: this.services.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
+      postgres: cpuOfTreeMs(this.#postmaster),
+      client: cpuMs(this.client.pid),
+      double: cpuMs(this.double.pid),
+    });
+    const before = processes();
+    const coresBefore = coreTimes();
+    const result = await this.client.ask<LoadResult>("load", order);
+    const after = processes();
+    const each = (part: keyof typeof before) => ((after[part] - before[part]) * 1000) / result.calls;
+    return {
+      ...result,
+      serviceUs: each("service"),
+      postgresUs: each("postgres"),
+      clientUs: each("client"),
+      doubleUs: each("double"),
+      cores: busyCores(coresBefore, coreTimes()),
+    };
+  }
+
+  /** Starts signatures until so many wait for their codes. */
+  async prepareCodes(count: number): Promise<void> {
+    for (;;) {
+      const ready = await this.client.ask<number>("codes", await this.double.ask("codes"));
+      if (ready >= count) return;
+      await this.client.ask("load", { method: "StartSignature", callers: 32, seconds: 1 });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const service of this.services) await service[Symbol.asyncDispose]();
+    await this.client[Symbol.asyncDispose]();
+    await this.double[Symbol.asyncDispose]();
+    await this.sql.end({ timeout: 5 });
+    const home = realpathSync(join(this.directory, "postgres"));
+    await this.#postgres.stop();
+    rmSync(home, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function pinThisProcess(core: number): void {
+  if (!canPin) return;
+  spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", String(core), String(process.pid)]);
+}

@@ -1,0 +1,289 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ChallengeStatus } from "../../src/gen/bank/signature/v1/challenge_pb.ts";
+import type {
+  GetSignatureResponse,
+  StartSignatureResponse,
+} from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
+import type { CreateStep, LookupStep } from "../../src/sandbox/steps.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { GrpcError, grpcError } from "../support/grpc-client.ts";
+import { LiveInstallation } from "../support/live-installation.ts";
+import type { RouterProcess } from "../support/router-process.ts";
+import {
+  aPhoneNumber,
+  aStartOf,
+  challengeStatusName,
+  signatureStatusName,
+  timelineOf,
+} from "../support/signature-requests.ts";
+
+/** What Twilio does to the calls of one signature, and all that must come of it. */
+interface Case {
+  readonly fault: string;
+  readonly steps: readonly CreateStep[];
+  /** The last step meets every further call too. */
+  readonly always?: true;
+  readonly lookUps?: readonly LookupStep[];
+  /** "OK SENT", "OK PENDING", or the reason and the provider's error code. */
+  readonly answer: string;
+  /** Once the work has ended, which may be after the answer. */
+  readonly ends: "SENT" | "PENDING" | "FAILED";
+  readonly calls: number;
+  readonly accepted: number;
+  readonly timeline: readonly string[];
+  /** The receipt and the call that it settles are recorded as they come. */
+  readonly inAnyOrder?: true;
+}
+
+const absent = (code: string, attempt: number) => [
+  `OUTCOME_UNKNOWN ${code} ${attempt}`,
+  `LOOKED_UP nothing ${attempt}`,
+];
+const found = (code: string) => [
+  `OUTCOME_UNKNOWN ${code} 1`,
+  "LOOKED_UP message",
+  "CHALLENGE_SENT look_up 1",
+];
+const acceptedAgain = ["CHALLENGE_SENT answer 2"];
+const fourTimes = (code: string) => [1, 2, 3, 4].flatMap((attempt) => absent(code, attempt));
+
+/** Taken by Twilio, and the answer lost: the look-up finds it, and nothing is sent again. */
+function takenAndLost(fault: string, step: CreateStep, code: string): Case {
+  const timeline = found(code);
+  return { fault, steps: [step], answer: "OK SENT", ends: "SENT", calls: 1, accepted: 1, timeline };
+}
+
+/** Perhaps taken, in truth not: looked up and sent again. */
+function perhapsTakenOnce(fault: string, step: CreateStep, code: string): Case {
+  const timeline = [...absent(code, 1), ...acceptedAgain];
+  return { fault, steps: [step], answer: "OK SENT", ends: "SENT", calls: 2, accepted: 1, timeline };
+}
+
+function perhapsTakenAlways(fault: string, step: CreateStep, code: string): Case {
+  const timeline = [...fourTimes(code), `CHALLENGE_GIVEN_UP ${code} 4`];
+  const answer = `PROVIDER_UNAVAILABLE ${code}`;
+  return { fault, steps: [step], always: true, answer, ends: "PENDING", calls: 4, accepted: 0, timeline };
+}
+
+/** About our account or address: alike for every call, so there is one. */
+function misconfigured(fault: string, step: CreateStep, code: string): Case {
+  const timeline = [`CHALLENGE_GIVEN_UP ${code} 1`];
+  const answer = `PROVIDER_UNAVAILABLE ${code}`;
+  return { fault, steps: [step], always: true, answer, ends: "PENDING", calls: 1, accepted: 0, timeline };
+}
+
+function refused(code: number): Case {
+  return {
+    ...{ fault: `refused with ${code}`, steps: [{ kind: "refuse", code }], always: true },
+    ...{ answer: `PROVIDER_REJECTED ${code}`, ends: "FAILED", calls: 1, accepted: 0 },
+    timeline: [`CHALLENGE_REFUSED ${code} 1`],
+  };
+}
+
+const cases: readonly Case[] = [
+  {
+    ...{ fault: "no fault", steps: [], answer: "OK SENT", ends: "SENT", calls: 1, accepted: 1 },
+    timeline: ["CHALLENGE_SENT answer 1"],
+  },
+  perhapsTakenOnce("hang before accept", { kind: "hang_before_accept" }, "timeout"),
+  perhapsTakenAlways("hang before accept, always", { kind: "hang_before_accept" }, "timeout"),
+  takenAndLost("hang after accept", { kind: "hang_after_accept" }, "timeout"),
+  perhapsTakenOnce("reset before accept", { kind: "reset_before_accept" }, "connection"),
+  perhapsTakenAlways("reset before accept, always", { kind: "reset_before_accept" }, "connection"),
+  takenAndLost("reset after accept", { kind: "reset_after_accept" }, "connection"),
+  {
+    ...{ fault: "429 once", steps: [{ kind: "status", status: 429 }], answer: "OK SENT", ends: "SENT" },
+    ...{ calls: 2, accepted: 1, timeline: acceptedAgain },
+  },
+  {
+    ...{ fault: "429", steps: [{ kind: "status", status: 429 }], always: true, ends: "PENDING" },
+    ...{ answer: "PROVIDER_UNAVAILABLE 20429", calls: 4, accepted: 0 },
+    timeline: ["CHALLENGE_GIVEN_UP 20429 4"],
+  },
+  perhapsTakenOnce("500 before accept", { kind: "status", status: 500 }, "20500"),
+  takenAndLost("500 after accept", { kind: "status", status: 500, accept: true }, "20500"),
+  perhapsTakenOnce("503", { kind: "status", status: 503 }, "20503"),
+  perhapsTakenAlways("503, always", { kind: "status", status: 503 }, "20503"),
+  perhapsTakenOnce("502 with HTML", { kind: "status", status: 502, body: "html" }, "http_502"),
+  takenAndLost("truncated 201", { kind: "truncated" }, "unreadable"),
+  takenAndLost("empty 201", { kind: "empty" }, "unreadable"),
+  takenAndLost("slow drip", { kind: "drip" }, "timeout"),
+  misconfigured("307", { kind: "redirect" }, "http_307"),
+  misconfigured("401", { kind: "status", status: 401 }, "20003"),
+  misconfigured("403", { kind: "status", status: 403 }, "20006"),
+  misconfigured("404", { kind: "status", status: 404 }, "20404"),
+  misconfigured("21606, about our sender", { kind: "refuse", code: 21606 }, "21606"),
+  ...[21211, 21408, 21610, 21612, 21614, 21635].map(refused),
+  {
+    fault: "list that lags, a receipt that does not",
+    steps: [
+      {
+        kind: "hang_after_accept",
+        delivery: { listLagMs: 60_000, receipts: "in_order", outcome: "sent" },
+      },
+    ],
+    ...{ answer: "OK SENT", ends: "SENT", calls: 1, accepted: 1, inAnyOrder: true },
+    timeline: ["CHALLENGE_SENT receipt 1", "OUTCOME_UNKNOWN timeout 1", "LOOKED_UP nothing 1"],
+  },
+  {
+    // Beyond what the settling pause covers: it is sent twice, and it does not go unnoticed.
+    fault: "list that lags, receipts that lag more",
+    steps: [
+      {
+        kind: "reset_after_accept",
+        delivery: { listLagMs: 60_000, receipts: "in_order", receiptDelayMs: 2_000 },
+      },
+    ],
+    ...{ answer: "OK SENT", ends: "SENT", calls: 2, accepted: 2 },
+    timeline: [...absent("connection", 1), ...acceptedAgain, "DUPLICATE_SENT receipt 2"],
+  },
+  {
+    // Twilio took the call after the caller had hung up and looked.
+    fault: "accepted after the look-up",
+    steps: [{ kind: "latency", ms: 2_500, delivery: { receipts: "in_order" } }],
+    ...{ answer: "OK SENT", ends: "SENT", calls: 2, accepted: 2 },
+    timeline: [...absent("timeout", 1), ...acceptedAgain, "DUPLICATE_SENT receipt 2"],
+  },
+  {
+    fault: "list that cannot be read",
+    steps: [{ kind: "reset_after_accept" }],
+    lookUps: [{ kind: "status", status: 503 }],
+    ...{ answer: "OK PENDING", ends: "SENT", calls: 1, accepted: 1 },
+    timeline: [
+      ...["OUTCOME_UNKNOWN connection 1", "LOOKED_UP unreadable 1"],
+      ...["LOOKED_UP message", "CHALLENGE_SENT look_up 1"],
+    ],
+  },
+];
+
+interface Run {
+  readonly answer: string;
+  readonly replay: string;
+  readonly ended: GetSignatureResponse;
+  readonly calls: number;
+  readonly texts: readonly string[];
+}
+
+let database: TestDatabase;
+let installation: LiveInstallation;
+let router: RouterProcess;
+const runs = new Map<string, Promise<Run>>();
+
+const started = (call: Promise<StartSignatureResponse>): Promise<string> =>
+  call.then(
+    ({ signature }) => `OK ${challengeStatusName(signature?.challenge?.status)}`,
+    (error: unknown) => {
+      if (!(error instanceof GrpcError)) throw error;
+      return `${error.reason} ${error.metadata["provider_error_code"]}`;
+    },
+  );
+
+async function run(of: Case): Promise<Run> {
+  const { double } = installation;
+  const { client } = router;
+  const to = aPhoneNumber();
+  if (of.steps.length > 0) double.plan(to, of.steps, { repeatLast: of.always === true });
+  if (of.lookUps) double.planLookups(to, of.lookUps);
+  const request = aStartOf(to);
+  const answer = await started(client.startSignature(request));
+  const [{ id }] = await database.sql<[{ id: string }]>`
+    select signature_id as id from idempotency_key where key = ${request.idempotencyKey ?? ""}`;
+  const last = `${of.timeline.length + 2}`;
+  let ended = await client.getSignature({ signatureId: id });
+  for await (const _ of client.watchSignature({ signatureId: id })) {
+    ended = await client.getSignature({ signatureId: id });
+    if (ended.timeline.length >= Number(last)) break;
+  }
+  const messages = double.messagesTo(to);
+  const calls = double.calls.filter((call) => call.to === to).length;
+  const isFinal = of.ends !== "PENDING";
+  const replay = isFinal ? await started(client.startSignature(request)) : "";
+  return { answer, replay, ended, calls, texts: messages.map((message) => message.body) };
+}
+
+beforeAll(async () => {
+  database = await createDatabase();
+  installation = await LiveInstallation.create(database.url, { receipts: "none" });
+  router = await installation.startReplica({
+    TWILIO_TIMEOUT_SECONDS: "0.8",
+    // Nobody dies here: a machine under load shall not lose a lease.
+    SIGNATURE_LEASE_SECONDS: "10",
+  });
+  // The first call of a process is slow, and some cases below are about time.
+  await router.client.startSignature(aStartOf(aPhoneNumber()));
+  for (const one of cases) {
+    const result = run(one);
+    // Whoever waits for it hears of its end; until then it is nobody's unhandled rejection.
+    result.catch(() => undefined);
+    runs.set(one.fault, result);
+  }
+});
+
+afterAll(async () => {
+  await installation?.[Symbol.asyncDispose]();
+  await database?.[Symbol.asyncDispose]();
+});
+
+describe("A message through faults of Twilio's", () => {
+  it.each(cases)("is sent as often as promised: $fault", async (expected) => {
+    const { answer, replay, ended, calls, texts } = await runs.get(expected.fault)!;
+    const ordered = (timeline: readonly string[]) => (expected.inAnyOrder ? timeline.toSorted() : timeline);
+    const timeline = ordered(timelineOf(ended));
+    expect({ answer, timeline, calls, accepted: texts.length }).toEqual({
+      answer: expected.answer,
+      timeline: ordered(expected.timeline),
+      calls: expected.calls,
+      accepted: expected.accepted,
+    });
+    const { status, challenge } = ended.signature!;
+    expect(challengeStatusName(challenge?.status)).toBe(expected.ends);
+    expect(challenge?.inProgress).toBe(false);
+    const wasSent = expected.ends === "SENT";
+    expect(signatureStatusName(status)).toBe(wasSent ? "CHALLENGE_SENT" : "PENDING");
+    // Whatever slipped through carries the same text, and so the same code.
+    expect(new Set(texts).size).toBe(Math.min(1, expected.accepted));
+    if (expected.ends === "FAILED") expect(replay).toBe(expected.answer);
+    if (wasSent) expect(replay).toBe(`OK ${expected.ends}`);
+  });
+
+  it("is given up while nobody listens, and sent once when the same call comes again", async () => {
+    await Promise.allSettled(runs.values());
+    const { double } = installation;
+    const { client } = router;
+    const to = aPhoneNumber();
+    const request = aStartOf(to);
+    await double.goDown();
+    const error = await grpcError(client.startSignature(request));
+    expect(error).toMatchObject({
+      code: "UNAVAILABLE",
+      reason: "PROVIDER_UNAVAILABLE",
+      metadata: { provider: "twilio", provider_error_code: "connection" },
+    });
+    expect(error.retryAfterMs).toBeGreaterThan(0);
+    const { signature_id: signatureId = "" } = error.metadata;
+    const givenUp = await client.getSignature({ signatureId });
+    expect(timelineOf(givenUp)).toEqual(["CHALLENGE_GIVEN_UP connection 4"]);
+    expect(givenUp.signature?.challenge).toMatchObject({
+      status: ChallengeStatus.PENDING,
+      inProgress: false,
+    });
+
+    await double.comeBack();
+    const again = await client.startSignature(request);
+    expect(again.replayed).toBe(true);
+    expect(again.signature?.challenge?.status).toBe(ChallengeStatus.SENT);
+    const history = await client.getSignature({ signatureId });
+    expect(timelineOf(history)).toEqual(["CHALLENGE_GIVEN_UP connection 4", "CHALLENGE_SENT answer 5"]);
+    expect(double.messagesTo(to)).toHaveLength(1);
+  });
+
+  it("is counted: one message for each signature, but for those that slipped through and were noticed", async () => {
+    await Promise.allSettled(runs.values());
+    const { accepted } = installation.double.counts;
+    expect(accepted).toBe(cases.reduce((sum, one) => sum + one.accepted, 2));
+    const [{ leases, duplicates }] = await database.sql<[{ leases: number; duplicates: number }]>`
+      select (select count(*)::int from challenge where lease_until is not null) as leases,
+        (select count(*)::int from event where type = 'DUPLICATE_SENT') as duplicates`;
+    expect({ leases, duplicates }).toEqual({ leases: 0, duplicates: 2 });
+  });
+});

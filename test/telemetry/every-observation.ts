@@ -1,0 +1,49 @@
+import type { Observation } from "../../src/domain/observation.ts";
+import { signatureStatuses } from "../../src/domain/signature.ts";
+import { foreignErrors, phone } from "./foreign-errors.ts";
+
+export const ids = {
+  signatureId: "01920000-0000-7000-8000-000000000001",
+  /** Made 2024-09-17T11:38:29.376Z. */
+  challengeId: "01920000-0000-7000-8000-000000000002",
+  provider: "twilio",
+};
+export const challengeMadeAt = 0x0192_0000_0000;
+export const sid = "SM0123456789abcdef0123456789abcdef";
+
+/** Codes as they should be, and as a fault of ours or of a provider could make them. */
+export const errorCodes = [
+  ...["21211", "30003", "timeout", "connection", "circuit_open", "unreadable", "http_502", "other"],
+  ...["", "http_999", "http_50200", "212110", "abc", phone, sid, ids.signatureId, `To ${phone} is not valid`],
+];
+
+/** Every observation with every value of its closed fields, and odd values in the open ones. */
+export function everyObservation(): Observation[] {
+  return [
+    { type: "signature_started" },
+    ...signatureStatuses.map((status) => ({ type: "signature_closed", status, count: 2 }) as const),
+    { type: "code_rejected", signatureId: ids.signatureId },
+    ...["GSM-7", "UCS-2", "another"].flatMap((encoding) =>
+      [1, 2, 3, 4, 10].map((segments) => ({ type: "message_composed", encoding, segments, ...ids }) as const),
+    ),
+    ...(["answer", "look_up", "receipt"] as const).map(
+      (knownBy) => ({ type: "challenge_sent", providerChallengeId: sid, knownBy, ...ids }) as const,
+    ),
+    ...errorCodes.flatMap((errorCode): Observation[] => [
+      { type: "provider_failed", outcome: "unknown", errorCode, attempt: 2, ...ids },
+      { type: "sending_failed", errorCode, refused: true, ...ids },
+      { type: "sending_failed", errorCode, refused: false, ...ids },
+      { type: "receipt", status: "undelivered", errorCode, ...ids },
+    ]),
+    { type: "receipt", status: "delivered", errorCode: "", ...ids },
+    ...(["message", "nothing", "unreadable"] as const).map(
+      (found) => ({ type: "looked_up", found, ...ids }) as const,
+    ),
+    { type: "taken_over", ...ids },
+    { type: "pumping_suspected", prefix: "+34600", messages: 40, completions: 1 },
+    { type: "duplicate_sent", providerChallengeId: sid, ...ids },
+    ...["expire", "http", "another"].flatMap((step) =>
+      foreignErrors().map((cause) => ({ type: "upkeep_failed", step, cause }) as const),
+    ),
+  ];
+}
