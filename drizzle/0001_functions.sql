@@ -31,17 +31,33 @@ begin
 end
 $$;
 --> statement-breakpoint
--- The timeline is append-only for every role: an update is refused always, a delete unless the one
--- function that removes whole closed signatures is at work.
+-- The timeline is append-only for every role: an update is refused always, and a delete unless it takes a
+-- whole signature with it that is closed and sealed.
 create function refuse_event_change() returns trigger
 language plpgsql as $$
 begin
-  if tg_op = 'DELETE' and current_setting('signature.removing', true) = 'whole closed signatures' then
+  if tg_op = 'DELETE' and exists (
+    select from signature s
+    where s.id = old.signature_id and s.closed_at is not null and s.sealed_length = s.chain_length
+  ) then
     return old;
   end if;
   raise exception 'the timeline is append-only' using errcode = 'SR002';
 end
 $$;
+--> statement-breakpoint
+create function refuse_partial_removal() returns trigger
+language plpgsql as $$
+begin
+  if exists (select from signature where id = old.signature_id) then
+    raise exception 'the timeline is append-only' using errcode = 'SR002';
+  end if;
+  return null;
+end
+$$;
+--> statement-breakpoint
+create constraint trigger event_goes_with_its_signature after delete on event
+  deferrable initially deferred for each row execute function refuse_partial_removal();
 --> statement-breakpoint
 create trigger event_is_append_only before update or delete on event
   for each row execute function refuse_event_change();
@@ -64,13 +80,11 @@ begin
   if gone is null then
     return 0;
   end if;
-  perform set_config('signature.removing', 'whole closed signatures', true);
   delete from provider_receipt r using challenge c where c.id = r.challenge_id and c.signature_id = any (gone);
   delete from receipt where signature_id = any (gone);
   delete from event where signature_id = any (gone);
   delete from challenge where signature_id = any (gone);
   delete from signature where id = any (gone);
-  perform set_config('signature.removing', '', true);
   return cardinality(gone);
 end
 $$;

@@ -27,8 +27,6 @@ export class Database {
       connection: {
         application_name: "signature-router",
         // No statement here runs long; a stuck lock must not hold a caller for ever.
-        // The statements are long and touch few rows by their keys: to plan one costs as much as to run it.
-        plan_cache_mode: "force_generic_plan",
         statement_timeout: 10_000,
         lock_timeout: 5_000,
         idle_in_transaction_session_timeout: 10_000,

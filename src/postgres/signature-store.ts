@@ -58,7 +58,8 @@ export class PostgresSignatureStore implements SignatureStore {
         select k.signature_id as id, 0 as chain_length, ''::bytea as chain_head, t.now,
           array['SIGNATURE_STARTED', 'CHALLENGE_CREATED'] as types,
           array[
-            json_build_object('caller', ${key.caller}::text, 'attempts', ${signature.attempts}::int::text)::text,
+            json_build_object('caller', ${key.caller}::text, 'attempts', ${signature.attempts}::int::text,
+              'transaction_digest', ${signature.transactionDigest.toString("hex")}::text)::text,
             ${created(challenge)}::text
           ] as details
         from k, t

@@ -1,4 +1,4 @@
-import { type CallerLimit, unlimited } from "../domain/caller-limit.ts";
+import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
@@ -17,6 +17,7 @@ import type {
   ResendRules,
   SignatureStore,
 } from "../domain/stores.ts";
+import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -133,11 +134,12 @@ export class SendChallenge {
 
   async #resend(key: RequestKey, signatureId: string, challenge: NewChallenge): Promise<Resend> {
     const { callerLimit, rules, signatures } = this.#deps;
-    const admission = callerLimit === undefined ? unlimited : await callerLimit.take(key.caller);
-    const limits = { ...rules, admittedUntil: admission.until };
-    const resend = await signatures.resend(key, signatureId, challenge, limits);
-    if (resend.outcome === "replay" || resend.outcome === "in_flight") admission.giveBack();
-    return resend;
+    return await admitted(callerLimit, key.caller, async (admission) => {
+      const limits = { ...rules, admittedUntil: admission.until };
+      const resend = await signatures.resend(key, signatureId, challenge, limits);
+      if (resend.outcome === "replay" || resend.outcome === "in_flight") admission.giveBack();
+      return resend;
+    });
   }
 
   /** Looks up a parked challenge before another one takes its place; false where it is not parked. */

@@ -1,4 +1,4 @@
-import { type Admission, type CallerLimit, unlimited } from "../domain/caller-limit.ts";
+import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
@@ -13,8 +13,9 @@ import { type AllowedCountries, checkDestination, chooseRoute, type Route } from
 import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
-import type { NewSignature, SignatureStore } from "../domain/stores.ts";
+import type { NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
 import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
+import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -74,6 +75,12 @@ interface Deps {
   readonly challenge: ChallengeRules;
 }
 
+/** A signature to record, and its message, which the record is enough to make again. */
+interface Composed {
+  readonly record: NewSignature;
+  readonly outgoing: OutgoingChallenge;
+}
+
 /** Records a signature, then sends its first challenge; a known key answers what it made before. */
 export class StartSignature {
   readonly #deps: Deps;
@@ -91,38 +98,39 @@ export class StartSignature {
     const digest = transactionDigest(command.transaction);
     const content = requestContent(command, digest);
     const entered = clock.now();
-    let route: Route;
-    let admission: Admission = unlimited;
+    const leftMs = () => waitMs - (clock.now() - entered);
+    const fingerprintKey = primaryKey(keys.current().pseudonym);
+    const key: RequestKey = {
+      caller: command.caller,
+      scope: "start",
+      key: command.idempotencyKey,
+      fingerprint: requestFingerprint(fingerprintKey.key, content),
+      fingerprintKeyId: fingerprintKey.id,
+    };
+    let composed: Composed;
+    let startedAt = entered;
+    let started: Awaited<ReturnType<SignatureStore["start"]>>;
     try {
-      route = chooseRoute(routes, command.channel);
+      const route = chooseRoute(routes, command.channel);
       checkDestination(this.#deps.allowedCountries, command.phoneNumber);
       pumping?.check(command.phoneNumber);
-      if (callerLimit !== undefined) admission = await callerLimit.take(command.caller);
+      composed = this.#compose(command, digest, route);
+      const { record } = composed;
+      started = await admitted(callerLimit, command.caller, async (admission) => {
+        startedAt = clock.now();
+        const limits = { ...this.#deps.limits, admittedUntil: admission.until };
+        const made = await signatures.start(key, record, limits);
+        if (made === undefined) admission.giveBack();
+        return made;
+      });
     } catch (refusal) {
       // What was started before is answered all the same.
-      const replayed = await this.#replayed(command, content, waitMs);
+      const replayed = await this.#replayed(command, content, leftMs());
       if (replayed === undefined) throw refusal;
       return replayed;
     }
-
-    const fingerprintKey = primaryKey(keys.current().pseudonym);
-    const { record, outgoing } = this.#compose(command, digest, route);
-    const startedAt = clock.now();
-    const started = await signatures.start(
-      {
-        caller: command.caller,
-        scope: "start",
-        key: command.idempotencyKey,
-        fingerprint: requestFingerprint(fingerprintKey.key, content),
-        fingerprintKeyId: fingerprintKey.id,
-      },
-      record,
-      { ...this.#deps.limits, admittedUntil: admission.until },
-    );
-    const leftMs = waitMs - (clock.now() - entered);
     if (started === undefined) {
-      admission.giveBack();
-      const replayed = await this.#replayed(command, content, leftMs);
+      const replayed = await this.#replayed(command, content, leftMs());
       if (replayed !== undefined) return replayed;
       throw new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
         retryAfterMs: 1000,
@@ -130,9 +138,10 @@ export class StartSignature {
     }
     observer.observe({ type: "signature_started" });
     pumping?.sent(command.phoneNumber.e164);
+    const { record, outgoing } = composed;
     const start = { lease: started.lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
     const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
-    const signature = await answer(this.#deps, command.caller, started.signature, delivery, leftMs);
+    const signature = await answer(this.#deps, command.caller, started.signature, delivery, leftMs());
     return { signature, replayed: false };
   }
 
@@ -147,12 +156,7 @@ export class StartSignature {
     return { signature, replayed: true };
   }
 
-  /** The rows to record, and the message that they are enough to make again. */
-  #compose(
-    command: StartSignatureCommand,
-    digest: Buffer,
-    route: Route,
-  ): { record: NewSignature; outgoing: OutgoingChallenge } {
+  #compose(command: StartSignatureCommand, digest: Buffer, route: Route): Composed {
     const { keys, random, challenge: rules, attempts } = this.#deps;
     const rings = keys.current();
     const pepper = primaryKey(rings.codePepper);

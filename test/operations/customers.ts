@@ -11,8 +11,6 @@ interface Deps {
   readonly double: TwilioDouble;
 }
 
-/** Longer than a call to Twilio may take, so that answers come and not deadlines. */
-const deadlineMs = 8_000;
 /** Of one customer, between two steps. */
 const restMs = 100;
 
@@ -22,6 +20,8 @@ export class Customers {
   /** What they do from now on. */
   payee = "ACME SL";
   mistypes = false;
+  /** Longer than a call to Twilio may take, so that answers come and not deadlines. */
+  deadlineMs = 8_000;
   readonly #deps: Deps;
 
   constructor(deps: Deps) {
@@ -40,6 +40,7 @@ export class Customers {
 
   async #signature(): Promise<void> {
     const to = aPhoneNumber();
+    const { deadlineMs } = this;
     const transaction = {
       ...{ type: "transfer", payee: this.payee, payeeAccount: "ES9121000418450200051332" },
       amount: { currencyCode: "EUR", units: 1250n },

@@ -86,6 +86,15 @@ export class PrometheusProcess implements AsyncDisposable {
     return result;
   }
 
+  /** Resolves once every target has answered; Prometheus takes 5 s to begin. */
+  async scraped(targets: number): Promise<void> {
+    const until = Date.now() + readyMs;
+    while ((await this.range("up == 1", 0)).length < targets) {
+      if (Date.now() > until) throw new Error(`not every target answers within ${readyMs / 1000} s`);
+      await pause(100);
+    }
+  }
+
   async rules(): Promise<LoadedRule[]> {
     const { groups } = await this.#get<{ groups: { rules: LoadedRule[] }[] }>("rules", {});
     return groups.flatMap(({ rules }) => rules);

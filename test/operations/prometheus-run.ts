@@ -12,7 +12,7 @@ import { Customers } from "./customers.ts";
 import { PrometheusProcess } from "./prometheus-process.ts";
 import { scaled } from "./scaled-time.ts";
 
-const healthySeconds = 12;
+const healthySeconds = 10;
 const customerCount = 12;
 /** About how fast this machine is, which is not what is tried here. */
 const aboutSpeed = /^Latency|^DatabaseSlow$|^EventLoopBlocked$/;
@@ -25,7 +25,6 @@ const environment = {
   TWILIO_BREAKER_OPEN_SECONDS: "1",
   SIGNATURE_LEASE_SECONDS: "4.6",
   SIGNATURE_LIMIT_CALLER_PER_SECOND: "0",
-  NODE_OPTIONS: "--import /tmp/postgres-guard.mjs",
 };
 
 const faults: string[] = [];
@@ -71,9 +70,9 @@ async function run(): Promise<void> {
   // A fault of the load itself shows where it is awaited.
   load.catch(() => undefined);
   try {
+    await prometheus.scraped(targets.length);
     await pause(healthySeconds * 1000);
-    // Not from the first second: until the first scrape nobody is ready.
-    const early = (await alertNames(prometheus, "firing", healthySeconds - 5)).filter(
+    const early = (await alertNames(prometheus, "firing", healthySeconds - 2)).filter(
       (name) => !aboutSpeed.test(name),
     );
     troubleFrom = performance.now();

@@ -1,0 +1,30 @@
+import { type Admission, type CallerLimit, unlimited } from "../domain/caller-limit.ts";
+import { Failure } from "../domain/failure.ts";
+
+/** Admissions that may come too late for one call: on a busy process the way to the statement can be long. */
+const most = 5;
+
+/**
+ * Does a piece of new work under an admission of the caller. One that was no longer good when the statement
+ * ran is replaced by another: the caller is not refused because this process was slow.
+ * @throws Failure RATE_LIMITED where the caller's limit has no room
+ */
+export async function admitted<T>(
+  limit: CallerLimit | undefined,
+  caller: string,
+  work: (admission: Admission) => Promise<T>,
+): Promise<T> {
+  if (limit === undefined) return await work(unlimited);
+  for (let attempt = 1; ; attempt += 1) {
+    const admission = await limit.take(caller);
+    try {
+      return await work(admission);
+    } catch (error) {
+      if (attempt === most || !cameTooLate(error)) throw error;
+    }
+  }
+}
+
+function cameTooLate(error: unknown): boolean {
+  return error instanceof Failure && error.reason === "RATE_LIMITED" && error.metadata["limit"] === "caller";
+}
