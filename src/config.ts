@@ -40,7 +40,7 @@ export interface Config {
   readonly signature: SignatureConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly drainMs: number;
-  /** The OTEL_* variables, which the OpenTelemetry SDK defines. */
+  /** The OTEL_* variables, which the OpenTelemetry SDK defines, but for the headers. */
   readonly otel: Readonly<Record<string, string | undefined>>;
 }
 
@@ -85,7 +85,7 @@ export function readConfig(variables: Variables): Config {
     signature: readSignature(env, sandbox, twilio.timeoutMs),
     logLevel: env.oneOf("LOG_LEVEL", ["debug", "info", "warn", "error"], "info"),
     drainMs: env.number("DRAIN_SECONDS", 30, 0, 600) * 1000,
-    otel: Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith("OTEL_"))),
+    otel: readOtel(variables),
   };
   checkListeners(env, config);
   checkSandbox(env, config);
@@ -149,6 +149,12 @@ function readDatabase(env: Environment): Config["database"] {
     migrate: env.oneOf("SIGNATURE_MIGRATE", ["auto", "check"], "auto"),
     connections: env.whole("DATABASE_CONNECTIONS", 10, 2, 100),
   };
+}
+
+/** Headers hold the collector's credentials: the SDK reads them itself, and nobody else needs them. */
+function readOtel(variables: Variables): Config["otel"] {
+  const isOurs = (name: string) => name.startsWith("OTEL_") && !name.endsWith("_HEADERS");
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => isOurs(name)));
 }
 
 function readTls(env: Environment): TlsPaths | undefined {

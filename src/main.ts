@@ -17,7 +17,7 @@ import { httpRoutes } from "./main/http-routes.ts";
 import { runUntilStopped } from "./main/lifecycle.ts";
 import { outerLimits } from "./main/limits.ts";
 import { openDatabase } from "./main/open-database.ts";
-import { environmentSecrets, logVaultEvent, vaultSecrets } from "./main/secrets.ts";
+import { environmentSecrets, logVaultEvent, secretsCheck, vaultSecrets } from "./main/secrets.ts";
 import { messageUpkeep, startSandbox, twilioPolicy } from "./main/twilio-line.ts";
 import { watchDatabase } from "./main/watch-database.ts";
 import { PostgresClosingStore } from "./postgres/closing-store.ts";
@@ -59,6 +59,9 @@ import { StartSignature } from "./usecases/start-signature.ts";
 import { Sweep } from "./usecases/sweep.ts";
 import { WatchSignature } from "./usecases/watch-signature.ts";
 
+/** What one step over all of a day's seals may take: many statements, and nobody waits for it. */
+const auditMs = 10 * 60_000;
+
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
 
 async function start(config: Config, called: AbortSignal): Promise<() => Promise<void>> {
@@ -81,24 +84,31 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
           config.vault,
           {
             ...{ clock, random },
-            onEvent: (event) => logVaultEvent(logger, event),
+            onEvent(event) {
+              logVaultEvent(logger, event);
+              tellSecrets();
+            },
             onKeys: (changed) => claimInstallation(database, "live", changed),
+            onKeysFault: (cause) => logger.error("keys not recorded", {}, cause),
           },
           called,
         );
+  // Vault tells of itself from the first reading on, before there is anything to ask.
+  let tellSecrets = (): void => undefined;
   const opened = await openDatabase(config, openSecrets, called);
   const { database, secrets } = opened;
   const { keys } = secrets;
   readiness.set("database", "ok");
-  readiness.set("secrets", "ok");
-  const store = <Store extends object>(name: string, adapter: Store): Store =>
-    guarded(instrumentedStore(adapter, { tracing, instruments, name }));
+  tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
+  tellSecrets();
+  const store = <Store extends object>(name: string, adapter: Store, deadlineMs?: number): Store =>
+    guarded(instrumentedStore(adapter, { tracing, instruments, name }), deadlineMs);
   const signatures = store("SignatureStore", new PostgresSignatureStore(database));
   const closings = store("ClosingStore", new PostgresClosingStore(database));
   const deliveries = store("DeliveryStore", new PostgresDeliveryStore(database));
   const reader = store("SignatureReader", new PostgresSignatureReader(database));
   const upkeep = store("UpkeepStore", new PostgresUpkeepStore(database));
-  const evidence = store("EvidenceStore", new PostgresEvidenceStore(database));
+  const evidence = store("EvidenceStore", new PostgresEvidenceStore(database), auditMs);
   const orders = store("OperatorOrderStore", new PostgresOperatorOrderStore(database));
 
   const sandbox = config.sandbox ? await startSandbox() : undefined;
@@ -180,7 +190,7 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
   const recordReceipt = new RecordReceipt({ deliveries, observer });
   const { breaker } = policy;
   const carryOutOrders = new CarryOutOrders({
-    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight, clock, calls, leaseMs },
+    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight, clock, observer, calls, leaseMs },
     breakers: [{ provider: twilio.name, open: () => breaker?.isolate(), close: () => breaker?.close() }],
   });
   const sealSignatures = new SealSignatures({ evidence, keys });
@@ -250,9 +260,6 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
     (there) => {
       if (there) readiness.set("database", "ok");
       else readiness.set("database", "failed", "unreachable");
-      // The last good secrets serve on, however long Vault is away.
-      if (secrets.health()?.state === "degraded") readiness.set("secrets", "degraded", "stale");
-      else readiness.set("secrets", "ok");
     },
     stopped.signal,
   );
@@ -269,8 +276,10 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
     readiness.set("draining", "failed", "draining");
     const finished = await grpc.drain(config.drainMs);
     stopped.abort();
-    await Promise.all([sweeping, watching]);
-    await inFlight.end(finished ? config.drainMs : 0, clock);
+    // Together: an operator's order waits for what is in flight.
+    await Promise.all([sweeping, inFlight.end(finished ? config.drainMs : 0, clock)]);
+    await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock)]);
+    await watching;
     tls?.stop();
     unobserve();
     inbox?.close();

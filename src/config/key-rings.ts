@@ -10,6 +10,7 @@ export const ringNames: Readonly<Record<RingName, string>> = {
 };
 
 const keyBytes = 32;
+const keyIdForm = /^[A-Za-z0-9._-]{1,32}$/;
 
 /**
  * Parses `{"code-pepper":{"primary":"p2","keys":{"p1":"<base64, 32 bytes>",…}},…}`; the receipt ring may
@@ -21,7 +22,7 @@ export function parseKeyRings(document: unknown): { keys: Keys } | { faults: str
   if (!isRecord(document)) return { faults: ["the key rings must be a JSON object"] };
   const known = new Set(Object.values(ringNames));
   for (const name of Object.keys(document)) {
-    if (!known.has(name)) faults.push(`${JSON.stringify(name)} is not a key ring`);
+    if (!known.has(name)) faults.push(`${speakable(name)} is not a key ring`);
   }
   const ring = (name: RingName) => parseRing(ringNames[name], document[ringNames[name]], faults);
   const keys: Keys = {
@@ -59,7 +60,7 @@ function parseKeys(
 ): void {
   for (const [id, encoded] of Object.entries(value)) {
     const key = typeof encoded === "string" ? Buffer.from(encoded, "base64") : Buffer.alloc(0);
-    if (!/^[A-Za-z0-9._-]{1,32}$/.test(id))
+    if (!keyIdForm.test(id))
       faults.push(`${name} has a key id that is not 1 to 32 of A-Z a-z 0-9 . _ -`);
     else if (key.length !== keyBytes) faults.push(`${name}.${id} must be ${keyBytes} bytes in base64`);
     else keys.set(id, key);
@@ -76,6 +77,11 @@ function withRetired(ring: KeyRing, value: unknown, faults: string[]): ReceiptKe
     if (ring.keys.has(id)) faults.push(`${name}.${id} is among the keys too: it is one or the other`);
   }
   return { ...ring, retired };
+}
+
+/** A name fit for a message. A key of 32 bytes that stands where a name belongs is longer than any name. */
+function speakable(name: string): string {
+  return keyIdForm.test(name) ? JSON.stringify(name) : "a name of other than 1 to 32 of A-Z a-z 0-9 . _ -";
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

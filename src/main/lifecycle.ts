@@ -2,9 +2,10 @@ import { ConfigError } from "../config/config-error.ts";
 import { EmbeddedPostgresError } from "../postgres/embedded-error.ts";
 import { InstallationError } from "../postgres/installation.ts";
 import { MigrationError } from "../postgres/migration-files.ts";
+import { VaultError } from "../vault/vault-error.ts";
 
 /** Errors whose message is made for the operator; any other may quote values and is reduced to its code. */
-const explained = [ConfigError, EmbeddedPostgresError, InstallationError, MigrationError];
+const explained = [ConfigError, EmbeddedPostgresError, InstallationError, MigrationError, VaultError];
 
 /** What to tell an operator whose process did not start. */
 export function explanation(error: unknown): string {
@@ -43,17 +44,19 @@ export function runUntilStopped(start: (signal: AbortSignal) => Promise<() => Pr
     if (ending) process.exit(1);
     ending = true;
     called.abort();
-    started
-      .then((stop) => stop())
-      .then(
+    started.then((stop) =>
+      stop().then(
         () => process.exit(0),
         () => process.exit(1),
-      );
+      ),
+    );
   };
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   started.catch((error: unknown) => {
-    if (!ending) console.error(explanation(error));
+    // A start that was called off did what it was told.
+    if (ending) process.exit(0);
+    console.error(explanation(error));
     process.exit(1);
   });
 }

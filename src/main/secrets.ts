@@ -1,10 +1,14 @@
+import { timingSafeEqual } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { ConfigError } from "../config/config-error.ts";
-import { parseKeyRings } from "../config/key-rings.ts";
+import { parseKeyRings, ringNames } from "../config/key-rings.ts";
 import { generatedKeysFile, KeysFile } from "../config/keys-file.ts";
 import type { VaultConfig } from "../config/vault.ts";
 import type { Config } from "../config.ts";
 import type { Clock, Random } from "../domain/clock.ts";
-import type { KeySource, Keys } from "../domain/keys.ts";
+import type { KeySource, Keys, RingName } from "../domain/keys.ts";
+import { InstallationError } from "../postgres/installation.ts";
+import type { CheckDetail, CheckState } from "../telemetry/readiness.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type TwilioCredentials, validateCredentials } from "../twilio/credentials.ts";
 import type { VaultHealth } from "../vault/health.ts";
@@ -60,6 +64,9 @@ function configuredCredentials(config: Config): TwilioCredentials | undefined {
   throw new ConfigError(checked.faults.map(({ field, description }) => `${variable(field)} ${description}`));
 }
 
+/** Longer than any call to Twilio takes, and the read after it. */
+const recentMs = 30_000;
+
 /** What one version of the secrets in Vault says. */
 interface Reading {
   readonly credentials: TwilioCredentials;
@@ -73,13 +80,17 @@ export async function vaultSecrets(
     readonly clock: Clock;
     readonly random: Random;
     onEvent(event: VaultEvent): void;
-    /** New keys are in force; rejects where they do not fit what the database knows. */
+    /** New keys are in force; tried again each second until it is done, or they do not fit what the database knows. */
     onKeys(keys: Keys): Promise<void>;
+    /** They could not be recorded yet, or do not fit. */
+    onKeysFault(error: unknown): void;
   },
   signal: AbortSignal,
 ): Promise<Secrets> {
   // Loaded only here: node-vault and what it brings cost 150 ms.
   const { VaultSecrets } = await import("../vault/vault-secrets.ts");
+  let latest: { snapshot: VaultSnapshot; reading: Reading } | undefined;
+  let credentialsSince = 0;
   const vault = await VaultSecrets.open(
     {
       ...deps,
@@ -89,14 +100,13 @@ export async function vaultSecrets(
       auth: revealed(config.login),
       validate: (snapshot) => {
         const reading = read(snapshot);
-        return "faults" in reading ? reading.faults : [];
+        return "faults" in reading ? reading.faults : replacedKeys(latest?.reading.keys, reading.keys);
       },
       ...(config.namespace !== undefined && { namespace: config.namespace }),
       ...(config.caFile !== undefined && { caFile: config.caFile }),
     },
     signal,
   );
-  let latest: { snapshot: VaultSnapshot; reading: Reading } | undefined;
   const current = (): Reading => {
     const snapshot = vault.snapshot();
     if (latest?.snapshot === snapshot) return latest.reading;
@@ -104,12 +114,25 @@ export async function vaultSecrets(
     // Vault hands out what passed `validate` only.
     if ("faults" in reading) throw new Error("a snapshot of the secrets is not valid");
     const before = latest?.reading.credentials;
+    if (before !== undefined && !isDeepStrictEqual(snapshot.twilio, latest?.snapshot.twilio))
+      credentialsSince = deps.clock.now();
     latest = { snapshot, reading: { ...reading, credentials: withPrevious(reading.credentials, before) } };
     return latest.reading;
   };
   current();
   const stopped = new AbortController();
-  const watching = vault.watch(() => void deps.onKeys(current().keys).catch(() => undefined), stopped.signal);
+  const record = async (keys: Keys) => {
+    while (!stopped.signal.aborted && keys === current().keys) {
+      try {
+        return await deps.onKeys(keys);
+      } catch (error) {
+        deps.onKeysFault(error);
+        if (error instanceof InstallationError) return;
+        await deps.clock.sleep(1000, stopped.signal).catch(() => undefined);
+      }
+    }
+  };
+  const watching = vault.watch(() => void record(current().keys), stopped.signal);
   return {
     keys: {
       current: () => current().keys,
@@ -120,9 +143,10 @@ export async function vaultSecrets(
     },
     credentials: () => current().credentials,
     async refreshCredentials() {
-      const before = JSON.stringify(current().credentials);
       await vault.refresh();
-      return JSON.stringify(current().credentials) !== before;
+      current();
+      // The refused call may have begun with those before, whoever read the new ones meanwhile.
+      return credentialsSince > 0 && deps.clock.now() - credentialsSince < recentMs;
     },
     health: () => vault.health(),
     async close() {
@@ -138,6 +162,19 @@ function withPrevious(now: TwilioCredentials, before: TwilioCredentials | undefi
   if (now.authTokenPrevious !== undefined || before === undefined) return now;
   const authTokenPrevious = before.authToken === now.authToken ? before.authTokenPrevious : before.authToken;
   return { ...now, ...(authTokenPrevious !== undefined && { authTokenPrevious }) };
+}
+
+/** Another key under a known id would make what the old one wrote unreadable, and is never taken over. */
+function replacedKeys(before: Keys | undefined, now: Keys): string[] {
+  if (before === undefined) return [];
+  return (Object.keys(ringNames) as RingName[]).flatMap((ring) =>
+    [...now[ring].keys]
+      .filter(([id, key]) => {
+        const known = before[ring].keys.get(id);
+        return known !== undefined && !timingSafeEqual(known, key);
+      })
+      .map(([id]) => `signature-router/keys: ${ringNames[ring]}.${id} is another key under the same id`),
+  );
 }
 
 function read(snapshot: VaultSnapshot): Reading | { faults: string[] } {
@@ -172,6 +209,22 @@ function revealed(login: VaultConfig["login"]) {
       return { ...login, token: login.token.reveal() };
     case "kubernetes":
       return login;
+  }
+}
+
+/** How the secrets stand in /readyz: the last good ones serve on, however long Vault is away. */
+export function secretsCheck(health: VaultHealth | undefined): [CheckState, CheckDetail?] {
+  if (health === undefined || health.state === "ok") return ["ok"];
+  switch (health.reason) {
+    case "sealed":
+      return ["degraded", "sealed"];
+    case "unreachable":
+    case "timeout":
+      return ["degraded", "unreachable"];
+    case "missing_secret":
+      return ["degraded", "missing"];
+    default:
+      return ["degraded", "stale"];
   }
 }
 

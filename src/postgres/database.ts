@@ -10,31 +10,92 @@ export interface DatabaseOptions {
   readonly onClose?: () => Promise<void>;
 }
 
+/** The database is known to be away, so that nobody waits for it. */
+export class DatabaseAway extends Error {
+  override readonly name = "DatabaseAway";
+  readonly code = "CONNECTION_ENDED";
+}
+
 /** A pool of connections, and the one clock that decides leases, expiry, cooldowns and limits. */
 export class Database {
-  readonly sql: Sql;
+  readonly #open: () => Sql;
+  readonly #openProbe: () => Sql;
+  /** Undefined while the database is away. */
+  #sql: Sql | undefined;
+  #probe: Sql | undefined;
   readonly #clock: () => Date | undefined;
   readonly #onClose: () => Promise<void>;
 
   constructor(options: DatabaseOptions) {
     this.#onClose = options.onClose ?? (() => Promise.resolve());
     this.#clock = options.clock ?? (() => undefined);
-    this.sql = postgres(options.url, {
-      max: options.connections,
-      connect_timeout: 5,
-      // A connection is never kept for good: DNS and failover addresses change.
-      max_lifetime: 1800,
-      connection: {
-        application_name: "signature-router",
-        // No statement here runs long; a stuck lock must not hold a caller for ever.
-        statement_timeout: 10_000,
-        lock_timeout: 5_000,
-        idle_in_transaction_session_timeout: 10_000,
-      },
-      // PostgreSQL's notices name tables and rows; the service has its own log.
-      onnotice: () => undefined,
-      types: { bigint: postgres.BigInt },
-    });
+    const open = (connections: number, connectSeconds: number) => (): Sql =>
+      postgres(options.url, {
+        max: connections,
+        connect_timeout: connectSeconds,
+        // The driver's own grows to 20 s, which a query would wait even after the database has come back.
+        backoff: () => 0,
+        keep_alive: 10,
+        // A connection is never kept for good: DNS and failover addresses change.
+        max_lifetime: 1800,
+        connection: {
+          application_name: "signature-router",
+          // No statement here runs long; a stuck lock must not hold a caller for ever.
+          statement_timeout: 10_000,
+          lock_timeout: 5_000,
+          idle_in_transaction_session_timeout: 10_000,
+        },
+        // PostgreSQL's notices name tables and rows; the service has its own log.
+        onnotice: () => undefined,
+        types: { bigint: postgres.BigInt },
+      });
+    this.#open = open(options.connections, 5);
+    this.#openProbe = open(1, 1);
+    this.#sql = this.#open();
+  }
+
+  /** @throws DatabaseAway from `lose` to `find` */
+  get sql(): Sql {
+    if (this.#sql === undefined) throw new DatabaseAway("the database is away");
+    return this.#sql;
+  }
+
+  /**
+   * Whether the database answers in this time and can be written to, over a connection of its own: a full
+   * pool is no outage, and a server that became a standby is one. After a failure it connects anew.
+   */
+  async answers(withinMs: number): Promise<"yes" | "no" | "late"> {
+    this.#probe ??= this.#openProbe();
+    const probe = this.#probe;
+    const late = Promise.withResolvers<"late">();
+    // What came in while this process was busy is read before the verdict.
+    const timer = setTimeout(() => setImmediate(() => late.resolve("late")), withinMs);
+    const asked = probe<{ writable: boolean }[]>`
+      select current_setting('transaction_read_only') = 'off' as writable`.then(
+      ([row]) => (row?.writable === true ? "yes" : "no"),
+      () => "no" as const,
+    );
+    const answer = await Promise.race([asked, late.promise]);
+    clearTimeout(timer);
+    if (answer !== "yes") {
+      this.#probe = undefined;
+      void probe.end({ timeout: 0 });
+    }
+    return answer;
+  }
+
+  /**
+   * Gives the connections up: calls under way are rejected, and later ones refused at once, until `find`.
+   * A connection whose packets vanish would hold its call, and its place in the pool, for a quarter of an hour.
+   */
+  lose(): void {
+    void this.#sql?.end({ timeout: 0 });
+    this.#sql = undefined;
+  }
+
+  /** The database is back: new connections are made as they are needed. */
+  find(): void {
+    this.#sql ??= this.#open();
   }
 
   /** The instant of this statement in milliseconds, as a CTE `t(now)`. */
@@ -44,7 +105,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await this.sql.end({ timeout: 5 });
+    await Promise.all([this.#sql?.end({ timeout: 5 }), this.#probe?.end({ timeout: 0 })]);
     await this.#onClose();
   }
 }

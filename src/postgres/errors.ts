@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { Failure } from "../domain/failure.ts";
+import { DatabaseAway } from "./database.ts";
 
 /**
  * What PostgreSQL and the driver say when it is they, and not the statement, that failed: connection
@@ -24,18 +25,33 @@ export function refusalOf(error: unknown): Failure | undefined {
     : new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit: error.message } });
 }
 
+/** Rejects once the deadline has passed; the work is left to itself. */
+async function inTime<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new DatabaseAway("the database did not answer in time")),
+    deadlineMs,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
- * The same store, whose methods answer SERVICE_UNAVAILABLE while the database is away. The cause, which
- * names hosts and may quote rows, is for the log alone.
+ * The same store, whose methods answer SERVICE_UNAVAILABLE while the database is away, or once a call has
+ * taken too long. The cause, which names hosts and may quote rows, is for the log alone.
+ * @param deadlineMs longer than PostgreSQL lets a statement of ours run: what takes longer hangs on a dead connection
  */
-export function guarded<T extends object>(store: T): T {
+export function guarded<T extends object>(store: T, deadlineMs = 12_000): T {
   return new Proxy(store, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);
       if (typeof member !== "function") return member;
       return async (...args: unknown[]) => {
         try {
-          return await (member.apply(target, args) as unknown);
+          return await inTime(member.apply(target, args) as Promise<unknown>, deadlineMs);
         } catch (cause) {
           const refusal = refusalOf(cause);
           if (refusal !== undefined) throw refusal;

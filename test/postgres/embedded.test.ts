@@ -1,19 +1,16 @@
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
-  appendFileSync,
   chmodSync,
   chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
@@ -22,9 +19,7 @@ import { dirname, join } from "node:path";
 import postgres from "postgres";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "../../src/postgres/embedded.ts";
-import { findBinaries } from "../../src/postgres/embedded-binaries.ts";
-import { ServerLog } from "../../src/postgres/embedded-log.ts";
-import { claimOwnership, liveOwner } from "../../src/postgres/embedded-owner.ts";
+import { liveOwner } from "../../src/postgres/embedded-owner.ts";
 import { firstClosedDirectory } from "../../src/postgres/embedded-user.ts";
 import { processIdentity } from "../../src/postgres/process-identity.ts";
 import type { Answer, Order } from "../support/embedded-process.ts";
@@ -279,84 +274,5 @@ describe.skipIf(!isRoot)("started by root", () => {
     const { url } = await start(options);
     expect(await query(url, (sql) => sql`select n from kept`)).toEqual([{ n: 7 }]);
     expect(statSync(join(options.dataDir, "postgres/data/postmaster.pid")).uid).toBe(daemon);
-  });
-});
-
-describe("findBinaries", () => {
-  /** Enough of a tree to be taken for one. */
-  function newTree(script: string): string {
-    const tree = newPath();
-    for (const folder of ["bin", "lib", "share/postgresql"])
-      mkdirSync(join(tree, folder), { recursive: true });
-    for (const file of ["bin/postgres", "bin/initdb", "share/postgresql/postgres.bki", "lib/libpq.so.5.1"]) {
-      writeFileSync(join(tree, file), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    }
-    return tree;
-  }
-
-  it("uses a copy with the links that npm did not make, and replaces it once it is damaged", async () => {
-    const [source, base] = [newTree("exit 0"), newPath()];
-    mkdirSync(base);
-    const links = [{ source: "native/lib/libpq.so.5.1", target: "native/lib/libpq.so.5" }];
-    writeFileSync(join(source, "pg-symlinks.json"), JSON.stringify(links));
-    const copy = await findBinaries({ source, user: undefined, copyTo: () => [base] });
-    expect(dirname(copy)).toBe(base);
-    expect(readlinkSync(join(copy, "lib/libpq.so.5"))).toBe("libpq.so.5.1");
-    const { ino } = statSync(copy);
-    expect(await findBinaries({ source, user: undefined, copyTo: () => [base] })).toBe(copy);
-    expect(statSync(copy).ino).toBe(ino);
-    truncateSync(join(copy, "bin/initdb"), 1);
-    await findBinaries({ source, user: undefined, copyTo: () => [base] });
-    expect(statSync(join(copy, "bin/initdb")).size).toBe(statSync(join(source, "bin/initdb")).size);
-    chmodSync(join(copy, "lib"), 0o777);
-    await findBinaries({ source, user: undefined, copyTo: () => [base] });
-    expect(statSync(join(copy, "lib")).mode & 0o777).toBe(0o755);
-    expect(readdirSync(base)).toHaveLength(1);
-  });
-
-  it("says what was tried when they do not run", async () => {
-    const source = newTree("echo 'version GLIBC_2.99 not found' >&2; exit 1");
-    const base = newPath();
-    mkdirSync(base);
-    await expect(findBinaries({ source, user: undefined, copyTo: () => [base] })).rejects.toMatchObject({
-      reason: "unavailable",
-      message: expect.stringMatching(
-        /Tried:\n {2}- .*GLIBC_2.99 not found\n {2}- a copy in .*GLIBC_2.99[\s\S]*Set DATABASE_URL/,
-      ),
-    });
-  });
-});
-
-describe("claimOwnership", () => {
-  it("overtakes the claim of a process that is gone, even when its pid lives again", () => {
-    const directory = newPath();
-    mkdirSync(directory);
-    symlinkSync(`${process.ppid} 2026-01-01T00:00:00.000Z an-earlier-boot:1`, join(directory, "owner.4"));
-    const release = claimOwnership(directory);
-    expect(readdirSync(directory)).toEqual(["owner.5"]);
-    expect(liveOwner(directory)?.pid).toBe(process.pid);
-    expect(() => claimOwnership(directory)).toThrow("in use by this very process");
-    release();
-    expect(readdirSync(directory)).toEqual([]);
-  });
-
-  it("does not give up a claim twice, which may be somebody else's by then", () => {
-    const directory = newPath();
-    mkdirSync(directory);
-    const first = claimOwnership(directory);
-    first();
-    claimOwnership(directory);
-    first();
-    expect(liveOwner(directory)?.pid).toBe(process.pid);
-  });
-});
-
-describe("ServerLog", () => {
-  it("cuts a log that has grown too long and keeps one older file", () => {
-    const path = newPath();
-    appendFileSync(path, Buffer.alloc(5 * 1024 * 1024));
-    new ServerLog(path).close();
-    expect(statSync(path).size).toBe(0);
-    expect(statSync(`${path}.1`).size).toBe(5 * 1024 * 1024);
   });
 });

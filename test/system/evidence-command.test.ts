@@ -18,18 +18,12 @@ interface Ended {
 
 /** `npm run evidence`, as a process of its own beside the service. */
 function evidence(cwd: string, ...args: string[]): Promise<Ended> {
-  const hook = `${root}src/postgres/import-hook.mjs`;
   const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: join(cwd, "data") };
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ["--import", hook, `${root}src/evidence.ts`, ...args],
-      { cwd, env },
-      (error, stdout, stderr) => {
-        const code = error === null ? 0 : Number(error.code);
-        resolve({ code, output: `${stdout}${stderr}`.trim() });
-      },
-    );
+    execFile(process.execPath, [`${root}src/evidence.ts`, ...args], { cwd, env }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : Number(error.code);
+      resolve({ code, output: `${stdout}${stderr}`.trim() });
+    });
   });
 }
 
