@@ -35,6 +35,7 @@ const aboutSignature = new Set([
   "free-number",
 ]);
 const aboutBreaker = new Set(["open-breaker", "close-breaker"]);
+const commands = new Set([...aboutSignature, ...aboutBreaker, "show", "stuck", "purge"]);
 
 /** Longest that the tool waits for a replica; the order stands even after that. */
 const waitMs = 30_000;
@@ -66,10 +67,10 @@ function parse(args: readonly string[]): Call | string {
   if (command.startsWith("block-") && !(Number.isInteger(seconds) && seconds > 0))
     return "--seconds must be a whole number above 0";
   if (!(Number.isInteger(days) && days > 0)) return "--days must be a whole number above 0";
+  if (!commands.has(command)) return command === "" ? "no command" : `no such command: ${command}`;
   const needsId = command === "show" || aboutSignature.has(command);
   if (needsId && parseUuid(subject ?? "") === undefined) return `${command} needs a signature id`;
-  if (!needsId && !aboutBreaker.has(command) && command !== "stuck" && command !== "purge")
-    return `no such command: ${command}`;
+  if (!needsId && subject !== undefined) return `${command} takes nothing else: ${subject}`;
   return { command, subject: subject && parseUuid(subject), as, note: values.note ?? "", seconds, days };
 }
 
@@ -133,7 +134,7 @@ async function order(call: Call, desk: OperatorDesk): Promise<0 | 1> {
     const result = await desk.result(id);
     if (result !== undefined) {
       console.log(result);
-      return result.startsWith("refused") || result.startsWith("no such") ? 1 : 0;
+      return /^(refused|no such|nothing)/.test(result) ? 1 : 0;
     }
     await sleep(100);
   }
@@ -141,7 +142,7 @@ async function order(call: Call, desk: OperatorDesk): Promise<0 | 1> {
   return 1;
 }
 
-function shown({ facts, challenges, timeline }: SignatureFile): string {
+function shown({ facts, challenges, timeline, orders }: SignatureFile): string {
   const table = (entries: Readonly<Record<string, string>>) =>
     Object.entries(entries).map(([name, value]) => `  ${name.padEnd(22)}${value}`);
   return [
@@ -150,6 +151,11 @@ function shown({ facts, challenges, timeline }: SignatureFile): string {
     ...challenges.flatMap((challenge) => ["challenge", ...table(challenge)]),
     "timeline",
     ...timeline.map(({ at, type, details }) => `  ${at.toISOString()}  ${type.padEnd(22)}${details}`),
+    ...(orders.length > 0 ? ["orders"] : []),
+    ...orders.map(
+      ({ at, by, command, result }) =>
+        `  ${at.toISOString()}  ${command.padEnd(22)}by ${by}: ${result ?? "not done yet"}`,
+    ),
   ].join("\n");
 }
 

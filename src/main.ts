@@ -59,7 +59,9 @@ import { StartSignature } from "./usecases/start-signature.ts";
 import { Sweep } from "./usecases/sweep.ts";
 import { WatchSignature } from "./usecases/watch-signature.ts";
 
-/** What one step over all of a day's seals may take: many statements, and nobody waits for it. */
+const okCheck = ["ok"] as const;
+const awayCheck = ["failed", "unreachable"] as const;
+/** What one step over a day's seals may take: many statements, and nobody waits for it. */
 const auditMs = 10 * 60_000;
 
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
@@ -190,7 +192,18 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
   const recordReceipt = new RecordReceipt({ deliveries, observer });
   const { breaker } = policy;
   const carryOutOrders = new CarryOutOrders({
-    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight, clock, observer, calls, leaseMs },
+    ...{
+      orders,
+      abortSignature,
+      sendChallenge,
+      deliveries,
+      deliver,
+      inFlight,
+      clock,
+      observer,
+      calls,
+      leaseMs,
+    },
     breakers: [{ provider: twilio.name, open: () => breaker?.isolate(), close: () => breaker?.close() }],
   });
   const sealSignatures = new SealSignatures({ evidence, keys });
@@ -253,17 +266,14 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
     ready: () => readiness.ready,
   });
 
-  const stopped = new AbortController();
+  const [sweepEnd, watchEnd] = [new AbortController(), new AbortController()];
   const watching = watchDatabase(
     database,
     clock,
-    (there) => {
-      if (there) readiness.set("database", "ok");
-      else readiness.set("database", "failed", "unreachable");
-    },
-    stopped.signal,
+    (there) => readiness.set("database", ...(there ? okCheck : awayCheck)),
+    watchEnd.signal,
   );
-  const sweeping = sweep.run(stopped.signal);
+  const sweeping = sweep.run(sweepEnd.signal);
   readiness.set("draining", "ok");
   const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: httpUrl(ops.address) };
   const mode = config.sandbox ? "sandbox" : "live";
@@ -275,10 +285,11 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
     logger.info("stopping");
     readiness.set("draining", "failed", "draining");
     const finished = await grpc.drain(config.drainMs);
-    stopped.abort();
+    sweepEnd.abort();
     // Together: an operator's order waits for what is in flight.
     await Promise.all([sweeping, inFlight.end(finished ? config.drainMs : 0, clock)]);
     await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock)]);
+    watchEnd.abort();
     await watching;
     tls?.stop();
     unobserve();

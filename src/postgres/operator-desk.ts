@@ -5,6 +5,15 @@ export interface SignatureFile {
   readonly facts: Readonly<Record<string, string>>;
   readonly challenges: readonly Readonly<Record<string, string>>[];
   readonly timeline: readonly { readonly at: Date; readonly type: string; readonly details: string }[];
+  readonly orders: readonly OrderOnFile[];
+}
+
+/** Who ordered what about a signature, blocks included, which leave nothing in its timeline. */
+export interface OrderOnFile {
+  readonly at: Date;
+  readonly by: string;
+  readonly command: string;
+  readonly result: string | undefined;
 }
 
 export interface Stuck {
@@ -43,7 +52,15 @@ export class OperatorDesk {
       from challenge where signature_id = ${signatureId}::uuid order by number`;
     const timeline = await sql<{ at: Date; type: string; details: string }[]>`
       select at, type, details from event where signature_id = ${signatureId}::uuid order by number`;
-    return { facts: texts(signature), challenges: challenges.map(texts), timeline };
+    const orders = await sql<{ at: Date; by: string; command: string; result: string | null }[]>`
+      select ordered_at as at, ordered_by as by, command, result from operator_order
+      where parameters::json ->> 'signature_id' = ${signatureId} order by ordered_at, id`;
+    return {
+      facts: texts(signature),
+      challenges: challenges.map(texts),
+      timeline,
+      orders: orders.map((order) => ({ ...order, result: order.result ?? undefined })),
+    };
   }
 
   /** Open signatures whose latest challenge is not settled: in doubt, waiting for an owner, or given up. */

@@ -29,19 +29,29 @@ export class PostgresOperatorOrderStore implements OperatorOrderStore {
     const { sql } = this.#db;
     const rows = await sql<OrderRow[]>`
       with ${this.#db.now()}, l as (
-        select o.id, t.now from t, operator_order o
+        select o.id, t.now, case
+            when o.parameters::json ->> 'signature_id' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+            then (o.parameters::json ->> 'signature_id')::uuid
+          end as signature_id
+        from t, operator_order o
         where o.done_at is null and o.command = any (${operatorCommands as readonly string[] as string[]}::text[])
           and (o.taken_until is null or o.taken_until <= t.now)
         order by o.ordered_at
         limit ${limit}::int
         for update of o skip locked
+      ), f as (
+        select l.*, s.caller from l left join signature s on s.id = l.signature_id
       ), u as (
-        update operator_order o set taken_until = l.now + interval '1 minute' from l where o.id = l.id
-        returning o.*
+        update operator_order o
+        set taken_until = f.now + interval '1 minute',
+          done_at = case when f.caller is null then f.now end,
+          result = case when f.caller is null then 'no such signature' end
+        from f where o.id = f.id
+        returning o.*, f.signature_id, f.caller
       )
-      select u.id, u.ordered_by, u.command, s.id as signature_id, s.caller,
-        u.parameters::json ->> 'note' as note, u.parameters::json ->> 'seconds' as seconds
-      from u join signature s on s.id = (u.parameters::json ->> 'signature_id')::uuid`;
+      select id, ordered_by, command, signature_id, caller,
+        parameters::json ->> 'note' as note, parameters::json ->> 'seconds' as seconds
+      from u where caller is not null`;
     return rows.map((row) => ({
       id: row.id,
       orderedBy: row.ordered_by,
@@ -65,7 +75,7 @@ export class PostgresOperatorOrderStore implements OperatorOrderStore {
     const [row] = await sql<{ id: string; command: string }[]>`
       select id, command from operator_order
       where command in ('open-breaker', 'close-breaker') and parameters::json ->> 'provider' = ${provider}
-      order by ordered_at desc
+      order by ordered_at desc, id desc
       limit 1`;
     return row && { id: row.id, order: row.command === "open-breaker" ? "open" : "close" };
   }

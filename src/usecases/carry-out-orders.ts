@@ -1,5 +1,6 @@
 import type { Clock } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
+import type { Observer } from "../domain/observation.ts";
 import type { OperatorOrder, OperatorOrderStore } from "../domain/operator-order.ts";
 import type { DeliveryStore } from "../domain/stores.ts";
 import type { AbortSignature } from "./abort-signature.ts";
@@ -23,6 +24,7 @@ interface Deps {
   readonly inFlight: InFlight;
   readonly breakers: readonly BreakerSwitch[];
   readonly clock: Clock;
+  readonly observer: Observer;
   readonly calls: number;
   readonly leaseMs: number;
 }
@@ -34,26 +36,46 @@ const waitMs = 20_000;
 export class CarryOutOrders {
   readonly #deps: Deps;
   readonly #breakerOrders = new Map<string, string>();
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
+  /**
+   * Begins what was ordered since, at most so many at once. Nobody waits for their ends here: a message to a
+   * provider that hangs must not hold up the order to open its breaker.
+   * @returns how many it began
+   */
   async once(limit: number): Promise<number> {
-    const { breakers, orders } = this.#deps;
+    const { breakers, observer, orders } = this.#deps;
     for (const breaker of breakers) await this.#switch(breaker);
-    const taken = await orders.take(limit);
-    await Promise.all(
-      taken.map(async (order) => {
-        const result = await this.#carryOut(order).catch((error: unknown) => {
-          // A refusal is the order's result; anything else is tried again when the minute is over.
-          if (!(error instanceof Failure) || error.reason === "SERVICE_UNAVAILABLE") throw error;
-          return `refused: ${error.reason}`;
-        });
-        await orders.done(order.id, result);
-      }),
-    );
+    const free = limit - this.#underWay.size;
+    if (free <= 0) return 0;
+    const taken = await orders.take(free);
+    for (const order of taken) {
+      const work = this.#settle(order)
+        .catch((cause: unknown) =>
+          observer.observe({ type: "upkeep_failed", step: "carry_out_orders", cause }),
+        )
+        .finally(() => this.#underWay.delete(work));
+      this.#underWay.add(work);
+    }
     return taken.length;
+  }
+
+  /** Resolves once nothing that was begun is under way any more. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  async #settle(order: OperatorOrder): Promise<void> {
+    const result = await this.#carryOut(order).catch((error: unknown) => {
+      // A refusal is the order's result; anything else is tried again when the minute is over.
+      if (!(error instanceof Failure) || error.reason === "SERVICE_UNAVAILABLE") throw error;
+      return `refused: ${error.reason}`;
+    });
+    await this.#deps.orders.done(order.id, result);
   }
 
   async #carryOut(order: OperatorOrder): Promise<string> {
@@ -90,7 +112,7 @@ export class CarryOutOrders {
     const material = await deliveries.takeUp(challengeId, calls, leaseMs, orderedBy);
     if (material === undefined) return "another replica has it";
     const { end } = await inFlight.start(challengeId, (signal) => deliver.again(material, startedAt, signal));
-    return `challenge ${challengeId} ${end}`;
+    return `challenge ${challengeId} ${end.toUpperCase()}`;
   }
 
   /** Each replica follows the latest order about a breaker once. */
