@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { build, type Metafile } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { guardedConnectionSource, guardedModule } from "../src/postgres/driver-guard.ts";
 
 // `node .deploy/bundle.ts [folder] [source maps]`, by default dist and dist/source-maps: the service and its
 // commands as plain JavaScript that needs Node and nothing else. A module per command; what they share and what is
@@ -12,6 +13,17 @@ const commands = ["main", "migrate", "evidence", "admin"];
 // Bundled CommonJS asks for Node's own modules by require, which ES modules lack; the name cannot clash.
 const requireBanner = `import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);`;
 
+/** What the sources get by a preload (src/postgres/register-driver-guard.ts). */
+const driverGuard: Plugin = {
+  name: "driver-guard",
+  setup(build) {
+    build.onLoad({ filter: guardedModule }, ({ path }) => ({
+      contents: guardedConnectionSource(readFileSync(path, "utf8")),
+      loader: "js",
+    }));
+  },
+};
+
 /** Writes the bundle, and answers its modules with their sizes in bytes. */
 export async function bundle(folder: string, sourceMaps: string): Promise<Map<string, number>> {
   for (const path of [folder, sourceMaps]) rmSync(path, { recursive: true, force: true });
@@ -22,6 +34,7 @@ export async function bundle(folder: string, sourceMaps: string): Promise<Map<st
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     bundle: true,
+    plugins: [driverGuard],
     splitting: true,
     format: "esm",
     platform: "node",

@@ -92,7 +92,19 @@ export function readConfig(variables: Variables): Config {
   checkTemplates(env, config.signature);
   env.refuseUnknown(
     ["TWILIO_", "SIGNATURE_"],
-    ["VAULT_", "GRPC_", "HTTP_L", "OPS_", "DATABASE_", "DATA_", "TLS_", "PUBLIC_", "CALLERS_"],
+    [
+      "TWILIO_",
+      "SIGNATURE_",
+      "VAULT_",
+      "GRPC_",
+      "HTTP_L",
+      "OPS_",
+      "DATABASE_",
+      "DATA_",
+      "TLS_",
+      "PUBLIC_",
+      "CALLERS_",
+    ],
   );
   if (env.faults.length > 0) throw new ConfigError(env.faults);
   return deepFreeze(config);
@@ -212,12 +224,21 @@ function checkSandbox(env: Environment, { sandbox, production, grpc, http, ops, 
     if (!isLoopback(host))
       env.fault(name, "must be on loopback in the sandbox, which has no Twilio credentials");
   }
-  if (publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname)) {
+  if (publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname.replace(/^\[|\]$/g, ""))) {
     env.fault("PUBLIC_URL", "must be on loopback in the sandbox");
   }
 }
 
+// Nothing longer is ever fit, and rendering it into every template would take minutes for a whole file.
+const longestMessagePart = 253;
+
 function checkTemplates(env: Environment, { brand, webOtpHost }: SignatureConfig): void {
+  const tooLong = [
+    ...(brand.length > longestMessagePart ? ["SIGNATURE_BRAND"] : []),
+    ...(webOtpHost.length > longestMessagePart ? ["SIGNATURE_WEBOTP_HOST"] : []),
+  ];
+  for (const name of tooLong) env.fault(name, `must not have more than ${longestMessagePart} characters`);
+  if (tooLong.length > 0) return;
   for (const finding of lintTemplates({ brand: brand || undefined, webOtpHost: webOtpHost || undefined })) {
     if (finding.fault === undefined) continue;
     const name = finding.template === "webotp-host" ? "SIGNATURE_WEBOTP_HOST" : "SIGNATURE_BRAND";

@@ -9,7 +9,7 @@ import { HealthState, healthService } from "./grpc/health.ts";
 import { serveReflection } from "./grpc/reflection.ts";
 import { startGrpcServer } from "./grpc/server.ts";
 import { signatureService } from "./grpc/signature-service.ts";
-import { sandboxBanner } from "./main/banner.ts";
+import { announce } from "./main/banner.ts";
 import { setUpTls } from "./main/callers.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
 import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
@@ -59,8 +59,6 @@ import { StartSignature } from "./usecases/start-signature.ts";
 import { Sweep } from "./usecases/sweep.ts";
 import { WatchSignature } from "./usecases/watch-signature.ts";
 
-const okCheck = ["ok"] as const;
-const awayCheck = ["failed", "unreachable"] as const;
 /** What one step over a day's seals may take: many statements, and nobody waits for it. */
 const auditMs = 10 * 60_000;
 
@@ -91,7 +89,6 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
               tellSecrets();
             },
             onKeys: (changed) => claimInstallation(database, "live", changed),
-            onKeysFault: (cause) => logger.error("keys not recorded", {}, cause),
           },
           called,
         );
@@ -106,7 +103,7 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
   const store = <Store extends object>(name: string, adapter: Store, deadlineMs?: number): Store =>
     guarded(instrumentedStore(adapter, { tracing, instruments, name }), deadlineMs);
   const signatures = store("SignatureStore", new PostgresSignatureStore(database));
-  const closings = store("ClosingStore", new PostgresClosingStore(database));
+  const closings = store("ClosingStore", new PostgresClosingStore(database, config.twilio.provideFeedback));
   const deliveries = store("DeliveryStore", new PostgresDeliveryStore(database));
   const reader = store("SignatureReader", new PostgresSignatureReader(database));
   const upkeep = store("UpkeepStore", new PostgresUpkeepStore(database));
@@ -267,19 +264,11 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
   });
 
   const [sweepEnd, watchEnd] = [new AbortController(), new AbortController()];
-  const watching = watchDatabase(
-    database,
-    clock,
-    (there) => readiness.set("database", ...(there ? okCheck : awayCheck)),
-    watchEnd.signal,
-  );
+  const watching = watchDatabase({ database, clock, readiness }, watchEnd.signal);
   const sweeping = sweep.run(sweepEnd.signal);
   readiness.set("draining", "ok");
   const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: httpUrl(ops.address) };
-  const mode = config.sandbox ? "sandbox" : "live";
-  for (const [service, listen] of Object.entries(listeners))
-    logger.info("listening", { mode, service, listen });
-  if (config.sandbox) console.log(sandboxBanner(listeners));
+  announce(logger, config.sandbox, listeners);
 
   return async () => {
     logger.info("stopping");

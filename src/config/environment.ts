@@ -93,7 +93,7 @@ export class Environment {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const host = url?.hostname.replace(/^\[|\]$/g, "") ?? "";
     if (url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(host))) {
-      return url.href.replace(/\/+$/, "");
+      return withoutTrailingSlashes(url.href);
     }
     this.fault(name, "must be an https address, or http on loopback");
     return undefined;
@@ -107,6 +107,13 @@ export class Environment {
       else if (isNearMiss(name, nearMisses, this.#read)) this.fault(name, "looks like a misspelt variable");
     }
   }
+}
+
+// A pattern for it takes time in the square of the slashes that stand in the middle.
+function withoutTrailingSlashes(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "/") end -= 1;
+  return text.slice(0, end);
 }
 
 /** What Kubernetes injects for every service of a namespace. */

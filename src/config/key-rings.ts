@@ -60,8 +60,7 @@ function parseKeys(
 ): void {
   for (const [id, encoded] of Object.entries(value)) {
     const key = typeof encoded === "string" ? Buffer.from(encoded, "base64") : Buffer.alloc(0);
-    if (!keyIdForm.test(id))
-      faults.push(`${name} has a key id that is not 1 to 32 of A-Z a-z 0-9 . _ -`);
+    if (!keyIdForm.test(id)) faults.push(`${name} has a key id that is not 1 to 32 of A-Z a-z 0-9 . _ -`);
     else if (key.length !== keyBytes) faults.push(`${name}.${id} must be ${keyBytes} bytes in base64`);
     else keys.set(id, key);
   }

@@ -1,3 +1,5 @@
+import type { Logger } from "../telemetry/logger.ts";
+
 /** URLs of what listens. */
 export interface Listeners {
   readonly grpc: string;
@@ -6,7 +8,7 @@ export interface Listeners {
 }
 
 /** What a newcomer needs after `npm start`: that this is a sandbox, where it listens, lines to paste. */
-export function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
+function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
   const grpc = new URL(grpcUrl).host;
   const start = JSON.stringify({
     idempotencyKey: "demo-1",
@@ -39,4 +41,17 @@ export function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
 
   Or let \`npm run try\` walk through it. Ctrl-C stops everything.
 `;
+}
+
+/** Says where each listener is and, loudly, that a sandbox is one. */
+export function announce(
+  logger: Logger,
+  sandbox: boolean,
+  listeners: Listeners,
+): void {
+  const mode = sandbox ? "sandbox" : "live";
+  for (const [service, listen] of Object.entries(listeners)) {
+    logger.info("listening", { mode, service, listen });
+  }
+  if (sandbox) console.log(sandboxBanner(listeners));
 }

@@ -44,7 +44,7 @@ export function runUntilStopped(start: (signal: AbortSignal) => Promise<() => Pr
     if (ending) process.exit(1);
     ending = true;
     called.abort();
-    started.then((stop) =>
+    void started.then((stop) =>
       stop().then(
         () => process.exit(0),
         () => process.exit(1),

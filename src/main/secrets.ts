@@ -73,17 +73,18 @@ interface Reading {
   readonly keys: Keys;
 }
 
+/** New keys could not be recorded yet, or do not fit what the database knows. */
+type SecretsEvent = VaultEvent | { readonly type: "keys_not_recorded"; readonly cause: unknown };
+
 /** Credentials and keys from Vault, followed as new versions appear. @throws VaultError */
 export async function vaultSecrets(
   config: VaultConfig,
   deps: {
     readonly clock: Clock;
     readonly random: Random;
-    onEvent(event: VaultEvent): void;
+    onEvent(event: SecretsEvent): void;
     /** New keys are in force; tried again each second until it is done, or they do not fit what the database knows. */
     onKeys(keys: Keys): Promise<void>;
-    /** They could not be recorded yet, or do not fit. */
-    onKeysFault(error: unknown): void;
   },
   signal: AbortSignal,
 ): Promise<Secrets> {
@@ -126,7 +127,7 @@ export async function vaultSecrets(
       try {
         return await deps.onKeys(keys);
       } catch (error) {
-        deps.onKeysFault(error);
+        deps.onEvent({ type: "keys_not_recorded", cause: error });
         if (error instanceof InstallationError) return;
         await deps.clock.sleep(1000, stopped.signal).catch(() => undefined);
       }
@@ -229,9 +230,11 @@ export function secretsCheck(health: VaultHealth | undefined): [CheckState, Chec
 }
 
 /** What happens with Vault, for the log: closed sets and version numbers only. */
-export function logVaultEvent(logger: Logger, event: VaultEvent): void {
+export function logVaultEvent(logger: Logger, event: SecretsEvent): void {
   if (event.type === "degraded") {
     logger.warn("vault degraded", { reason: event.reason });
+  } else if (event.type === "keys_not_recorded") {
+    logger.error("keys not recorded", {}, event.cause);
   } else if (event.type === "changed") {
     const { twilio, keys } = event.versions;
     logger.info("secrets changed", { secret_version: `twilio ${twilio}, keys ${keys}` });

@@ -14,9 +14,12 @@ import { appendedEvents } from "./timeline.ts";
 /** Ends signatures on the caller's word: one conditional statement decides each race. */
 export class PostgresClosingStore implements ClosingStore {
   readonly #db: Database;
+  readonly #feedback: boolean;
 
-  constructor(db: Database) {
+  /** @param feedback whether the provider is to hear that a code was used */
+  constructor(db: Database, feedback: boolean) {
     this.#db = db;
+    this.#feedback = feedback;
   }
 
   async codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined> {
@@ -142,7 +145,7 @@ export class PostgresClosingStore implements ClosingStore {
         from h where signature.id = h.id and h.outcome not in ('closed', 'blocked')
         returning signature.*
       ), v as (
-        ${closedChallenges(sql)}
+        ${closedChallenges(sql, this.#feedback)}
         from h where challenge.signature_id = h.id and h.next_closed_at is not null
         returning challenge.*
       ), ${freedMessages(sql)}

@@ -30,14 +30,17 @@ export function erasedPhone(sql: Sql): Fragment {
   ) then signature.phone_sealed end`;
 }
 
-/** `update … set` of all challenges of a signature that `h` closes: the latest ends, times and SIDs stay. */
-export function closedChallenges(sql: Sql): Fragment {
+/**
+ * `update … set` of all challenges of a signature that `h` closes: the latest ends, times and SIDs stay.
+ * @param feedback whether the provider is to hear that the code was used
+ */
+export function closedChallenges(sql: Sql, feedback = false): Fragment {
   return sql`
     update challenge set
       status = case when challenge.status = any (${openChallengeStatuses}::text[])
         then h.next_challenge_status else challenge.status end,
       feedback_due_at = case
-        when h.next_challenge_status = 'completed' and challenge.provider_challenge_id is not null then h.now end,
+        when ${feedback}::boolean and h.next_challenge_status = 'completed' and challenge.provider_challenge_id is not null then h.now end,
       redact_due_at = case when challenge.provider_challenge_id is not null
         then h.now + make_interval(secs => ${redactAfterSeconds}::int) end`;
 }

@@ -13,7 +13,7 @@ import { type AllowedCountries, checkDestination, chooseRoute, type Route } from
 import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
-import type { NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
+import type { Lease, NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
 import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
@@ -81,9 +81,17 @@ interface Composed {
   readonly outgoing: OutgoingChallenge;
 }
 
+interface Recorded extends Composed {
+  readonly signature: Signature;
+  readonly lease: Lease;
+  /** Monotonic instant before the statement was sent. */
+  readonly startedAt: number;
+}
+
 /** Records a signature, then sends its first challenge; a known key answers what it made before. */
 export class StartSignature {
   readonly #deps: Deps;
+  readonly #recording = new Map<string, Promise<void>>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -94,11 +102,55 @@ export class StartSignature {
    * @throws Failure as the contract lists them
    */
   async execute(command: StartSignatureCommand, waitMs: number): Promise<StartedSignature> {
-    const { callerLimit, clock, deliver, inFlight, keys, observer, pumping, routes, signatures } = this.#deps;
+    const { clock, deliver, inFlight, observer, pumping } = this.#deps;
     const digest = transactionDigest(command.transaction);
     const content = requestContent(command, digest);
     const entered = clock.now();
     const leftMs = () => waitMs - (clock.now() - entered);
+    const replayed = () => this.#replayed(command, content, leftMs());
+
+    // Calls with one key at the same time are one piece of new work: the others wait until it is recorded.
+    const name = JSON.stringify([command.caller, command.idempotencyKey]);
+    if (this.#recording.has(name)) {
+      await this.#recording.get(name);
+      const earlier = await replayed();
+      if (earlier !== undefined) return earlier;
+    }
+    let recorded: Recorded | undefined;
+    try {
+      recorded = await this.#alone(name, this.#record(command, digest, content));
+    } catch (refusal) {
+      // What was started before is answered all the same.
+      const earlier = await replayed();
+      if (earlier === undefined) throw refusal;
+      return earlier;
+    }
+    if (recorded === undefined) {
+      const earlier = await replayed();
+      if (earlier !== undefined) return earlier;
+      throw new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
+        retryAfterMs: 1000,
+      });
+    }
+    const { record, outgoing, signature: started, lease, startedAt } = recorded;
+    observer.observe({ type: "signature_started" });
+    pumping?.sent(command.phoneNumber.e164);
+    const start = { lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
+    const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
+    const signature = await answer(this.#deps, command.caller, started, delivery, leftMs());
+    return { signature, replayed: false };
+  }
+
+  /** Records a new signature; undefined where the key is bound already. */
+  async #record(
+    command: StartSignatureCommand,
+    digest: Buffer,
+    content: Readonly<Record<string, string | number>>,
+  ): Promise<Recorded | undefined> {
+    const { allowedCountries, callerLimit, clock, keys, limits, pumping, routes, signatures } = this.#deps;
+    const route = chooseRoute(routes, command.channel);
+    checkDestination(allowedCountries, command.phoneNumber);
+    pumping?.check(command.phoneNumber);
     const fingerprintKey = primaryKey(keys.current().pseudonym);
     const key: RequestKey = {
       caller: command.caller,
@@ -107,42 +159,29 @@ export class StartSignature {
       fingerprint: requestFingerprint(fingerprintKey.key, content),
       fingerprintKeyId: fingerprintKey.id,
     };
-    let composed: Composed;
-    let startedAt = entered;
-    let started: Awaited<ReturnType<SignatureStore["start"]>>;
+    const composed = this.#compose(command, digest, route);
+    return await admitted(callerLimit, command.caller, async (admission) => {
+      const startedAt = clock.now();
+      const { until } = admission;
+      const started = await signatures.start(key, composed.record, { ...limits, admittedUntil: until });
+      if (started !== undefined) return { ...composed, ...started, startedAt };
+      admission.giveBack();
+      return undefined;
+    });
+  }
+
+  /** Lets calls with the same key wait for this one. */
+  async #alone<T>(name: string, recording: Promise<T>): Promise<T> {
+    const settled = recording.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#recording.set(name, settled);
     try {
-      const route = chooseRoute(routes, command.channel);
-      checkDestination(this.#deps.allowedCountries, command.phoneNumber);
-      pumping?.check(command.phoneNumber);
-      composed = this.#compose(command, digest, route);
-      const { record } = composed;
-      started = await admitted(callerLimit, command.caller, async (admission) => {
-        startedAt = clock.now();
-        const limits = { ...this.#deps.limits, admittedUntil: admission.until };
-        const made = await signatures.start(key, record, limits);
-        if (made === undefined) admission.giveBack();
-        return made;
-      });
-    } catch (refusal) {
-      // What was started before is answered all the same.
-      const replayed = await this.#replayed(command, content, leftMs());
-      if (replayed === undefined) throw refusal;
-      return replayed;
+      return await recording;
+    } finally {
+      if (this.#recording.get(name) === settled) this.#recording.delete(name);
     }
-    if (started === undefined) {
-      const replayed = await this.#replayed(command, content, leftMs());
-      if (replayed !== undefined) return replayed;
-      throw new Failure("SERVICE_UNAVAILABLE", "the first call with this key is not finished yet", {
-        retryAfterMs: 1000,
-      });
-    }
-    observer.observe({ type: "signature_started" });
-    pumping?.sent(command.phoneNumber.e164);
-    const { record, outgoing } = composed;
-    const start = { lease: started.lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
-    const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
-    const signature = await answer(this.#deps, command.caller, started.signature, delivery, leftMs());
-    return { signature, replayed: false };
   }
 
   async #replayed(

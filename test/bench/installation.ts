@@ -25,6 +25,8 @@ export interface Measured extends LoadResult {
   readonly doubleUs: number;
   /** Share of the time, 0 to 1, that each core was busy with anything. */
   readonly cores: readonly number[];
+  /** How many cores' time went to processes that are not part of this: above 0.1 or so, measure again. */
+  readonly foreign: number;
 }
 
 export interface ServiceSettings {
@@ -57,7 +59,15 @@ export class Installation implements AsyncDisposable {
     chmodSync(directory, 0o711); // or root's server would have to keep its files elsewhere
     const server = await startEmbeddedPostgres({ dataDir: directory });
     const double = new Worker("./double-process.ts", othersCore);
-    return new Installation(directory, server, double, await double.ask("url"));
+    const installation = new Installation(directory, server, double, await double.ask("url"));
+    // PostgreSQL would outlive this process.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, async () => {
+        await installation[Symbol.asyncDispose]().catch(() => undefined);
+        process.exit(1);
+      });
+    }
+    return installation;
   }
 
   private constructor(directory: string, server: EmbeddedPostgres, double: Worker, doubleUrl: string) {
@@ -132,13 +142,18 @@ export class Installation implements AsyncDisposable {
     const result = await this.client.ask<LoadResult>("load", order);
     const after = processes();
     const each = (part: keyof typeof before) => ((after[part] - before[part]) * 1000) / result.calls;
+    const cores = busyCores(coresBefore, coreTimes());
+    const parts = ["service", "postgres", "client", "double"] as const;
+    const ownMs = parts.reduce((sum, part) => sum + after[part] - before[part], 0);
+    const busy = cores.reduce((sum, share) => sum + share, 0);
     return {
       ...result,
+      foreign: Math.max(0, busy - ownMs / 1000 / result.seconds),
       serviceUs: each("service"),
       postgresUs: each("postgres"),
       clientUs: each("client"),
       doubleUs: each("double"),
-      cores: busyCores(coresBefore, coreTimes()),
+      cores,
     };
   }
 

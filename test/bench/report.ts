@@ -127,6 +127,7 @@ export function report(results: Results): string {
     "",
     `Memory: ${whole(results.idleRssMb)} MB idle, ${whole(results.loadedRssMb)} MB after the load, ${whole(results.peakRssMb)} MB at most. ` +
       `Start on a warm database: ${whole(starts[Math.floor(starts.length / 2)] ?? Number.NaN)} ms (median of ${starts.length}).`,
+    ...quiet(results),
     ...soak(results.soak),
     ...faults(results),
   ].join("\n");
@@ -157,6 +158,16 @@ function soak(run: Soak | undefined): string[] {
     `StartSignature at ${run.perSecond}/s for ${whole(run.seconds)} s, Twilio at ${run.twilioMs} ms:`,
     "",
     ...table(["", "RSS MB", "connections", "in flight", "p99 ms, own share"], rows),
+  ];
+}
+
+/** Numbers from a busy machine mislead. */
+function quiet({ closed, open }: Results): string[] {
+  const most = Math.max(0, ...[...closed, ...open].map(({ measured }) => measured.foreign));
+  if (most < 0.25) return [];
+  return [
+    "",
+    `NOT A QUIET MACHINE: other processes, the kernel's own included, took up to ${most.toFixed(2)} cores.`,
   ];
 }
 

@@ -36,10 +36,16 @@ export class LiveInstallation implements AsyncDisposable {
   readonly #databaseUrl: string;
   readonly #replicas: RouterProcess[] = [];
 
-  static async create(databaseUrl: string, behaviour: Partial<Behaviour> = {}): Promise<LiveInstallation> {
+  /** @param authTokens those that Twilio takes; it signs with the first */
+  static async create(
+    databaseUrl: string,
+    behaviour: Partial<Behaviour> = {},
+    authTokens: () => readonly string[] = () => [authToken],
+  ): Promise<LiveInstallation> {
     const double = await startTwilio({
       keep: 100_000,
       behaviour: { queueMs: 20, deliverMs: 20, magicNumbers: false, ...behaviour },
+      authTokens,
     });
     return new LiveInstallation(databaseUrl, double, await Ingress.start());
   }

@@ -83,7 +83,7 @@ export class Replica {
     const random = { uuid: () => v7(), bytes: (count: number) => randomBytes(count), fraction: () => 1 };
     const observer = { observe: (observation: Observation) => void this.observed.push(observation) };
     const signatures = this.#reached(new PostgresSignatureStore(database));
-    const closings = this.#reached(new PostgresClosingStore(database));
+    const closings = this.#reached(new PostgresClosingStore(database, true));
     const deliveries = this.#reached(new PostgresDeliveryStore(database));
     const reader = this.#reached(new PostgresSignatureReader(database));
     const receipts = this.#reached(new PostgresEvidenceStore(database));

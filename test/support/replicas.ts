@@ -18,7 +18,7 @@ export async function useReplicas() {
   const replicas = dbs.map((db) => ({
     db,
     signatures: guarded(new PostgresSignatureStore(db)),
-    closings: guarded(new PostgresClosingStore(db)),
+    closings: guarded(new PostgresClosingStore(db, true)),
     upkeep: guarded(new PostgresUpkeepStore(db)),
   }));
   const [first, second] = replicas;

@@ -75,7 +75,7 @@ export class RouterProcess implements AsyncDisposable {
     this.grpcAddress = env["GRPC_LISTEN"] ?? "";
     this.httpUrl = `http://${env["HTTP_LISTEN"]}`;
     this.opsUrl = `http://${env["OPS_LISTEN"]}`;
-    const preloads = imports;
+    const preloads = [`${root}src/postgres/register-driver-guard.ts`, ...imports];
     const args = [...preloads.flatMap((path) => ["--import", path]), `${root}src/main.ts`];
     this.#lines.setMaxListeners(0);
     this.#child = spawn(process.execPath, args, {

@@ -20,7 +20,7 @@ export async function useStores() {
     sql,
     db,
     signatures: new PostgresSignatureStore(db),
-    closings: new PostgresClosingStore(db),
+    closings: new PostgresClosingStore(db, true),
     deliveries: new PostgresDeliveryStore(db),
     reader: new PostgresSignatureReader(db),
     upkeep: new PostgresUpkeepStore(db),
