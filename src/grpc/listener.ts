@@ -29,6 +29,8 @@ export interface ListenerOptions {
   readonly writeMaxBytes: number;
   /** How long a request that is no stream may take to arrive. */
   readonly bodyTimeoutMs: number;
+  /** Calls at once, over all connections; further ones are refused unread. */
+  readonly streams: number;
 }
 
 /**
@@ -52,8 +54,15 @@ export function grpcListener(
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const peers = new WeakMap<object, Peer>();
+  let open = 0;
 
   return (req, res) => {
+    // It tells the client that nothing was done, so that it may call again (RFC 9113, 8.7).
+    if (open >= options.streams) return req.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    open += 1;
+    req.stream.once("close", () => {
+      open -= 1;
+    });
     const handler = handlers.get(req.url);
     const begun = {
       service: handler?.service.typeName ?? "_OTHER",
@@ -63,8 +72,8 @@ export function grpcListener(
     const peer: Peer = options.secure ? peerOfSession(peers, req.stream.session) : { kind: "plain" };
     const call = observeStream(options.observe, req.stream, begun, peer);
     discardUnread(req);
+    if (handler === undefined || !streamsRequests(handler)) limitBodyTime(req, options.bodyTimeoutMs);
     if (handler === undefined) return refuseUnknown(req);
-    if (!streamsRequests(handler)) limitBodyTime(req, options.bodyTimeoutMs);
     serve(handler, req, res, call).catch(() => req.stream.destroy());
   };
 }

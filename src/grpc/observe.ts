@@ -112,7 +112,8 @@ function codeOnWire(
 ): string {
   const status = stream.sentTrailers?.["grpc-status"] ?? stream.sentHeaders?.["grpc-status"];
   if (status !== undefined) return codeName(Number(status));
-  if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.Unknown);
+  // What is no gRPC is the caller's fault. UNKNOWN, which a client makes of it, would alert our operators.
+  if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.InvalidArgument);
   const { timeoutMs } = parseTimeout(typeof timeout === "string" ? timeout : null, Number.MAX_SAFE_INTEGER);
   return codeName(timeoutMs !== undefined && durationMs >= timeoutMs ? Code.DeadlineExceeded : Code.Canceled);
 }

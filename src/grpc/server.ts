@@ -18,6 +18,8 @@ export interface GrpcLimits extends SessionLimits {
   readonly headerBytes: number;
   readonly connections: number;
   readonly streamsPerConnection: number;
+  /** Calls at once, watchers included; each holds up to 80 KiB, so this bounds memory. */
+  readonly streams: number;
   /** Milliseconds that a unary request may take to arrive. */
   readonly bodyTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
@@ -32,6 +34,7 @@ export const defaultLimits: GrpcLimits = {
   headerBytes: 16 * 1024,
   connections: 2000,
   streamsPerConnection: 1000,
+  streams: 5000,
   bodyTimeoutMs: 10_000,
   handshakeTimeoutMs: 10_000,
   resetBurst: 1000,
@@ -82,6 +85,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     readMaxBytes: limits.readMaxBytes,
     writeMaxBytes: limits.writeMaxBytes,
     bodyTimeoutMs: limits.bodyTimeoutMs,
+    streams: limits.streams,
   });
   const server = createServer(options.tls?.certificates, limits);
   server.maxConnections = limits.connections;

@@ -44,11 +44,7 @@ function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
 }
 
 /** Says where each listener is and, loudly, that a sandbox is one. */
-export function announce(
-  logger: Logger,
-  sandbox: boolean,
-  listeners: Listeners,
-): void {
+export function announce(logger: Logger, sandbox: boolean, listeners: Listeners): void {
   const mode = sandbox ? "sandbox" : "live";
   for (const [service, listen] of Object.entries(listeners)) {
     logger.info("listening", { mode, service, listen });

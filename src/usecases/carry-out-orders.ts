@@ -112,7 +112,7 @@ export class CarryOutOrders {
     const material = await deliveries.takeUp(challengeId, calls, leaseMs, orderedBy);
     if (material === undefined) return "another replica has it";
     const { end } = await inFlight.start(challengeId, (signal) => deliver.again(material, startedAt, signal));
-    return `challenge ${challengeId} ${end.toUpperCase()}`;
+    return `challenge ${challengeId} ${end}`;
   }
 
   /** Each replica follows the latest order about a breaker once. */

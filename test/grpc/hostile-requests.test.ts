@@ -95,6 +95,8 @@ describe("the server under hostile requests", () => {
     using connection = await rawConnection(running.address);
     const answer = await answerOf(connection.send(start, { body, headers: { "content-type": contentType } }));
     expect(answer[":status"]).toBe(415);
+    // Not a fault of the service's own, which would alert.
+    expect(await running.calls.of("StartSignature")).toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 
   it.each(["[", "%%", "host:99999"])("survives the authority %j", async (authority) => {
@@ -109,6 +111,27 @@ describe("the server under hostile requests", () => {
     await answerOf(stream);
     expect(stream.rstCode).toBe(11);
     expect(await running.calls.of("StartSignature")).toMatchObject({ code: "CANCELLED" });
+  });
+
+  it("ends a request to an unknown method, too, once it has been answered long enough", async () => {
+    using connection = await rawConnection(running.address);
+    const stream = connection.send("no.such.Service/Method", { body, end: false });
+    expect(await answerOf(stream)).toMatchObject({ "grpc-status": "12" });
+    expect(stream.rstCode).toBe(11);
+  });
+
+  it("refuses calls beyond the most at once unread, over all connections, and takes them again", async () => {
+    await using small = await runServer({ limits: { streams: 5 } });
+    using one = await rawConnection(small.address);
+    using other = await rawConnection(small.address);
+    const held = Array.from({ length: 5 }, () => one.send(start, { body: body.subarray(0, 10), end: false }));
+    await new Promise((resolve) => one.session.ping(resolve));
+    const refused = other.send(start, { body });
+    await answerOf(refused);
+    expect(refused.rstCode).toBe(constants.NGHTTP2_REFUSED_STREAM);
+    for (const stream of held) stream.close(constants.NGHTTP2_CANCEL);
+    await small.calls.of("StartSignature");
+    expect(await answerOf(other.send(start, { body }))).toMatchObject({ "grpc-status": "0" });
   });
 
   it("ends a connection that resets streams without end", async () => {

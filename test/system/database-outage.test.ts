@@ -44,6 +44,12 @@ describe("A service whose database goes away under load", () => {
     await database?.[Symbol.asyncDispose]();
   });
 
+  async function unsettled(): Promise<number | undefined> {
+    const [row] = await database.sql<{ n: number }[]>`
+      select count(*)::int as n from challenge where status = 'pending'`;
+    return row?.n;
+  }
+
   it.each(outages)(
     "says so, answers UNAVAILABLE at once, loses nothing and heals: $weather",
     async ({ weather, knownMs, answeredMs }) => {
@@ -109,6 +115,8 @@ describe("A service whose database goes away under load", () => {
       expect(Object.keys(ends).sort()).toEqual(["OK", "UNAVAILABLE SERVICE_UNAVAILABLE"]);
       expect(failed).toEqual([]);
       expect(slowest).toBeLessThan(answeredMs);
+      // What was answered as under way, its lease unheard of, is taken over within the lease.
+      await expect.poll(unsettled, { timeout: 6000 }).toBe(0);
       const messages = load.calls.map(({ to }) => `${double.messagesTo(to).length} messages`);
       expect(countOf(messages)).toEqual({ "1 messages": load.calls.length });
     },

@@ -87,17 +87,14 @@ export class Attacker implements Disposable {
     return !this.socket.destroyed;
   }
 
-  /** Writes the same bytes again and again, in portions, until so many or until the other side has enough. */
-  async flood(bytes: Uint8Array, times: number): Promise<void> {
+  /** Writes `bytes(0)`, `bytes(1)`, … in portions, until so many or until the other side has enough. */
+  async flood(bytes: (n: number) => Uint8Array, times: number): Promise<number> {
     const portion = 200;
     for (let sent = 0; sent < times; sent += portion) {
-      if (
-        !(await this.write(
-          Buffer.concat(Array.from({ length: Math.min(portion, times - sent) }, () => bytes)),
-        ))
-      )
-        return;
+      const many = Array.from({ length: Math.min(portion, times - sent) }, (_, n) => bytes(sent + n));
+      if (!(await this.write(Buffer.concat(many)))) return sent;
     }
+    return times;
   }
 
   [Symbol.dispose](): void {

@@ -9,7 +9,7 @@ describe("A rolling deploy of two replicas under load", () => {
       databaseUrl: database.url,
       rounds: 1,
       callers: 8,
-      callsBetween: 30,
+      callsBetween: 20,
     });
     console.log(counts, tries);
     expect(violations).toEqual([]);
