@@ -66,7 +66,7 @@ export function readConfig(variables: Variables): Config {
   const sandbox = twilio.credentials === undefined && !secretsInVault;
   const tls = readTls(env);
   const grpcListen = env.address("GRPC_LISTEN", { host: "127.0.0.1", port: 50_051 });
-  const production = env.text("NODE_ENV") === "production";
+  const production = env.text("NODE_ENV")?.toLowerCase() === "production";
   const config: Config = {
     sandbox,
     production,
@@ -103,6 +103,8 @@ export function readConfig(variables: Variables): Config {
       "DATA_",
       "TLS_",
       "PUBLIC_",
+      "DRAIN_",
+      "LOG_",
       "CALLERS_",
     ],
   );

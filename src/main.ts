@@ -65,6 +65,22 @@ const auditMs = 10 * 60_000;
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
 
 async function start(config: Config, called: AbortSignal): Promise<() => Promise<void>> {
+  const opening: { close?: () => Promise<void> } = {};
+  try {
+    return await build(config, called, opening);
+  } catch (error) {
+    // A start that failed half-way leaves no server behind.
+    await opening.close?.();
+    throw error;
+  }
+}
+
+/** @param opening gets what has to be closed where the rest cannot be built */
+async function build(
+  config: Config,
+  called: AbortSignal,
+  opening: { close?: () => Promise<void> },
+): Promise<() => Promise<void>> {
   const { version } = packageJson;
   const logger = await createLogger({ level: config.logLevel });
   const telemetry = await startTelemetry({ otel: config.otel, version, logger });
@@ -95,6 +111,7 @@ async function start(config: Config, called: AbortSignal): Promise<() => Promise
   // Vault tells of itself from the first reading on, before there is anything to ask.
   let tellSecrets = (): void => undefined;
   const opened = await openDatabase(config, openSecrets, called);
+  opening.close = () => opened.close();
   const { database, secrets } = opened;
   const { keys } = secrets;
   readiness.set("database", "ok");

@@ -103,8 +103,10 @@ export class Environment {
   refuseUnknown(prefixes: readonly string[], nearMisses: readonly string[]): void {
     for (const [name, value] of Object.entries(this.#variables)) {
       if (value === undefined || this.#read.has(name) || isServiceLink(name)) continue;
-      if (prefixes.some((prefix) => name.startsWith(prefix))) this.fault(name, "is not a known variable");
-      else if (isNearMiss(name, nearMisses, this.#read)) this.fault(name, "looks like a misspelt variable");
+      if (prefixes.some((prefix) => name.toUpperCase().startsWith(prefix)))
+        this.fault(name, "is not a known variable");
+      else if (isNearMiss(name.toUpperCase(), nearMisses, this.#read))
+        this.fault(name, "looks like a misspelt variable");
     }
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeySource, Keys } from "../domain/keys.ts";
 import { ConfigError } from "./config-error.ts";
@@ -28,7 +28,8 @@ export class KeysFile implements KeySource {
 
 /** The keys file of an installation without Vault: made at the first start, 0600, never overwritten. */
 export function generatedKeysFile(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true });
+  // Not `recursive`, which never ends where no directory can be made (under /proc).
+  if (!existsSync(dataDir)) mkdirSync(dataDir, { mode: 0o700 });
   const path = join(dataDir, "keys.json");
   const rings = Object.values(ringNames).map((name) => {
     const key = randomBytes(32).toString("base64");

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import type { Faults } from "./faults.ts";
+import { readable } from "./message-cleaning.ts";
 import { type Money, parseMoney } from "./money.ts";
 
 /** What the customer signs; every part of it is bound into the code. Strings are in Unicode NFC. */
@@ -20,12 +21,19 @@ export function parseTransaction(faults: Faults, field: string, raw: Transaction
   return {
     type: faults.text(`${field}.type`, raw.type, 1, 64),
     amount: raw.amount === undefined ? undefined : parseMoney(faults, `${field}.amount`, raw.amount),
-    payee: faults.text(`${field}.payee`, raw.payee, 1, 140),
+    payee: parsePayee(faults, `${field}.payee`, raw.payee),
     payeeAccount: faults.text(`${field}.payee_account`, raw.payeeAccount, 0, 34),
     reference: faults.text(`${field}.reference`, raw.reference, 0, 140),
     description: faults.text(`${field}.description`, raw.description, 0, 280),
     attributes: parseAttributes(faults, `${field}.attributes`, raw.attributes),
   };
+}
+
+/** The customer is to see whom they pay (RTS Art. 5): a payee that shows nothing is none. */
+function parsePayee(faults: Faults, field: string, raw: string): string {
+  const payee = faults.text(field, raw, 1, 140);
+  if (payee !== "" && readable(payee).text === "") faults.add(field, "must have visible characters");
+  return payee;
 }
 
 function parseAttributes(
@@ -37,7 +45,8 @@ function parseAttributes(
   const attributes = new Map<string, string>();
   // The faults name the field and never the key, which is the caller's text.
   for (const [key, value] of raw) {
-    const name = faults.text(field, key, 1, 64);
+    if (key === "") faults.add(field, "must not have an empty key");
+    const name = faults.text(field, key, 0, 64);
     if (attributes.has(name)) faults.add(field, "has two keys that are the same in Unicode NFC");
     attributes.set(name, faults.text(field, value, 0, 256));
   }

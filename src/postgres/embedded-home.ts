@@ -7,7 +7,7 @@
  * one and may delete the old one too.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, realpathSync, rmdirSync, symlinkSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { errorCode, unavailable } from "./embedded-error.ts";
 import { firstClosedDirectory, isRoot, type ServerUser, serverUser } from "./embedded-user.ts";
@@ -92,13 +92,20 @@ function createHome(path: string, candidates: readonly string[]): void {
   }
 }
 
+/** True where it was not there. Node's own `recursive` never ends under /proc, where no directory can be made. */
+function makeDirectories(path: string): boolean {
+  if (existsSync(path)) return false;
+  if (dirname(path) !== path) makeDirectories(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+  return true;
+}
+
 /** Finds or creates the database's directory; the same DATA_DIR always leads to the same one. */
 export function openHome(dataDir: string, candidates: readonly string[]): Home {
   const path = join(resolve(dataDir), "postgres");
   try {
     // Passable for root's server user; what is kept in it is 0600.
-    if (mkdirSync(dirname(path), { recursive: true, mode: 0o700 }))
-      chmodSync(dirname(path), isRoot() ? 0o711 : 0o700);
+    if (makeDirectories(dirname(path))) chmodSync(dirname(path), isRoot() ? 0o711 : 0o700);
     if (!lstatSync(path, { throwIfNoEntry: false })) createHome(path, candidates);
   } catch (error) {
     if (errorCode(error) !== "EEXIST") {

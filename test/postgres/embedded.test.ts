@@ -195,6 +195,11 @@ describe("startEmbeddedPostgres", () => {
       reason: "unavailable",
       message: expect.stringMatching(/DATA_DIR cannot be used \(ENOTDIR[\s\S]*Set DATABASE_URL/),
     });
+    // Where Node's own recursive mkdir would never end.
+    await expect(startEmbeddedPostgres({ dataDir: "/proc/no/data" })).rejects.toMatchObject({
+      reason: "unavailable",
+      message: expect.stringMatching(/DATA_DIR cannot be used \(ENOENT/),
+    });
   });
 });
 

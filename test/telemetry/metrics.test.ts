@@ -90,7 +90,6 @@ describe("metrics", () => {
       "signature_provider_breaker gauge",
       "signature_provider_calls gauge",
       "signature_pumping_suspicions_total counter",
-      "signature_pumping_suspicions_total counter",
       "signature_ready gauge",
       "signature_receipts_total counter",
       "signature_refusals_total counter",

@@ -78,7 +78,7 @@ export const TransactionSchema: GenMessage<Transaction> = /*@__PURE__*/
   messageDesc(file_bank_signature_v1_transaction, 0);
 
 /**
- * As google.type.Money. Not negative, below 10^12 units.
+ * As google.type.Money. More than zero, or left out where nothing is paid; below 10^12 units.
  *
  * @generated from message bank.signature.v1.Money
  */
