@@ -14,7 +14,7 @@ import { setUpTls } from "./main/callers.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
 import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
 import { httpRoutes } from "./main/http-routes.ts";
-import { runUntilStopped } from "./main/lifecycle.ts";
+import { type Opening, runUntilStopped } from "./main/lifecycle.ts";
 import { outerLimits } from "./main/limits.ts";
 import { openDatabase } from "./main/open-database.ts";
 import { environmentSecrets, logVaultEvent, secretsCheck, vaultSecrets } from "./main/secrets.ts";
@@ -59,28 +59,12 @@ import { StartSignature } from "./usecases/start-signature.ts";
 import { Sweep } from "./usecases/sweep.ts";
 import { WatchSignature } from "./usecases/watch-signature.ts";
 
-/** What one step over a day's seals may take: many statements, and nobody waits for it. */
+/** What a step over a day's seals may take: nobody waits for it. */
 const auditMs = 10 * 60_000;
 
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
 
-async function start(config: Config, called: AbortSignal): Promise<() => Promise<void>> {
-  const opening: { close?: () => Promise<void> } = {};
-  try {
-    return await build(config, called, opening);
-  } catch (error) {
-    // A start that failed half-way leaves no server behind.
-    await opening.close?.();
-    throw error;
-  }
-}
-
-/** @param opening gets what has to be closed where the rest cannot be built */
-async function build(
-  config: Config,
-  called: AbortSignal,
-  opening: { close?: () => Promise<void> },
-): Promise<() => Promise<void>> {
+async function start(config: Config, called: AbortSignal, opening: Opening): Promise<() => Promise<void>> {
   const { version } = packageJson;
   const logger = await createLogger({ level: config.logLevel });
   const telemetry = await startTelemetry({ otel: config.otel, version, logger });
@@ -204,25 +188,18 @@ async function build(
   const getSignature = new GetSignature({ reader, receipts: evidence, keys });
   const watchSignature = new WatchSignature({ reader, changes });
   const recordReceipt = new RecordReceipt({ deliveries, observer });
-  const { breaker } = policy;
   const carryOutOrders = new CarryOutOrders({
-    ...{
-      orders,
-      abortSignature,
-      sendChallenge,
-      deliveries,
-      deliver,
-      inFlight,
-      clock,
-      observer,
-      calls,
-      leaseMs,
-    },
-    breakers: [{ provider: twilio.name, open: () => breaker?.isolate(), close: () => breaker?.close() }],
+    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight },
+    ...{ clock, observer, calls, leaseMs },
+    breakers: [
+      { provider: twilio.name, open: () => policy.breaker.isolate(), close: () => policy.breaker.close() },
+    ],
   });
   const sealSignatures = new SealSignatures({ evidence, keys });
-  const { retentionDays } = config.signature;
-  const removeClosed = new RemoveClosedSignatures({ evidence, retentionDays });
+  const removeClosed = new RemoveClosedSignatures({
+    evidence,
+    retentionDays: config.signature.retentionDays,
+  });
   const sweep = new Sweep({
     ...{ deliveries, upkeep, deliver, inFlight, clock, observer, leaseMs, pumping },
     everyMs: config.signature.sweepMs,
@@ -309,9 +286,9 @@ async function build(
   };
 }
 
-runUntilStopped(async (called) => {
+runUntilStopped(async (called, opening) => {
   const config = readConfig(process.env);
   // Child processes, crash reports and /proc/self/environ's readers inside this process see no secret.
   for (const name of secretVariables) delete process.env[name];
-  return await start(config, called);
+  return await start(config, called, opening);
 });

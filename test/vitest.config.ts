@@ -1,18 +1,20 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { ClosingReporter } from "./closing-reporter.ts";
+import { longTests } from "./vitest.long.config.ts";
 
 export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...longTests],
     globalSetup: "./test/support/global-setup.ts",
     // The closing one is last, and so is its line.
     reporters: ["default", new ClosingReporter()],
     pool: "forks",
-    // Whole processes are waited for more than worked for: two cores keep four files busy.
-    maxWorkers: 4,
+    // Whole processes are waited for as much as worked for; more at once than this starve each other.
+    maxWorkers: 2,
     execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
   },
 });

@@ -4,6 +4,8 @@ export interface Admission {
   readonly until: Date | undefined;
   /** Nothing new was begun (the call was a replay): the right is another call's. */
   giveBack(): void;
+  /** It was over before the work could begin: the next ones should last longer. */
+  cameTooLate?(): void;
 }
 
 /** How much new work a caller may begin, over all replicas. */

@@ -1,11 +1,10 @@
-import type { Challenge, Channel } from "./challenge.ts";
+import type { Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
 import type { ReceiptKeeper } from "./evidence-store.ts";
 import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
 import type { ProviderResult } from "./provider.ts";
 import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
 import type { AbortReason, Signature, SignatureStatus } from "./signature.ts";
-import type { TimelineEvent } from "./timeline.ts";
 
 // What the use cases ask of the database. Each method MUST be one transaction that is atomic and
 // decided by the database's own clock; a race MUST have one winner; facts MUST never be lost to it.

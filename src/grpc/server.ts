@@ -90,6 +90,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const server = createServer(options.tls?.certificates, limits);
   server.maxConnections = limits.connections;
   server.on("request", listener);
+  // Node would answer these itself, read nothing of them, and keep the stream for as long as its client likes.
+  server.on("checkExpectation", listener);
+  server.on("connect", listener);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

@@ -32,14 +32,26 @@ export function explanation(error: unknown): string {
   }
 }
 
+/** What has to be closed where the rest of a start fails. */
+export interface Opening {
+  close?: () => Promise<void>;
+}
+
 /**
  * Runs until SIGTERM or SIGINT, then stops in order; a second signal ends the process at once.
  * @param start builds everything and returns how to take it down; its signal fires when the start is called off
  */
-export function runUntilStopped(start: (signal: AbortSignal) => Promise<() => Promise<void>>): void {
+export function runUntilStopped(
+  start: (signal: AbortSignal, opening: Opening) => Promise<() => Promise<void>>,
+): void {
   const called = new AbortController();
   let ending = false;
-  const started = start(called.signal);
+  const opening: Opening = {};
+  const started = start(called.signal, opening).catch(async (error: unknown) => {
+    // A start that failed half-way leaves no server behind.
+    await opening.close?.();
+    throw error;
+  });
   const end = (): void => {
     if (ending) process.exit(1);
     ending = true;

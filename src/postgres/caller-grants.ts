@@ -24,6 +24,7 @@ export class PostgresCallerGrants {
   }
 
   /**
+   * @param extraMs by how much longer than 150 ms they may begin; they count that much longer
    * @param perSecond above 0; a fraction below 1 is one call in that many seconds
    * @returns from none to what was asked for, and until when they may begin
    */
@@ -31,9 +32,10 @@ export class PostgresCallerGrants {
     caller: string,
     asked: number,
     perSecond: number,
+    extraMs = 0,
   ): Promise<{ count: number; until: Date; retryAfterMs: number }> {
     for (;;) {
-      const row = await this.#granted(caller, asked, perSecond);
+      const row = await this.#granted(caller, asked, perSecond, extraMs);
       if (row) return { count: row.count, until: row.until, retryAfterMs: row.retry_after_ms };
       await this.#db.sql`
         insert into caller_grants (caller, granted_at, counts) values (${caller}, '{}', '{}')
@@ -41,7 +43,12 @@ export class PostgresCallerGrants {
     }
   }
 
-  async #granted(caller: string, asked: number, perSecond: number): Promise<Row | undefined> {
+  async #granted(
+    caller: string,
+    asked: number,
+    perSecond: number,
+    extraMs: number,
+  ): Promise<Row | undefined> {
     const { sql } = this.#db;
     const limit = Math.max(1, Math.floor(perSecond));
     const spanMs = Math.max(1000, 1000 / perSecond) + lifeMs + slotMs;
@@ -51,7 +58,7 @@ export class PostgresCallerGrants {
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
         select c.caller, c.granted_at, c.counts,
-          greatest(date_bin(${slot}, t.now, timestamptz 'epoch') + ${slot},
+          greatest(date_bin(${slot}, t.now + ${milliseconds(sql, extraMs)}, timestamptz 'epoch') + ${slot},
             c.granted_at[cardinality(c.granted_at)]) as at
         from t, caller_grants c where c.caller = ${caller} for update of c
       ), r as (

@@ -13,7 +13,13 @@ export interface CallerGrant {
 }
 
 /** Takes up to `asked` calls of the caller. MUST NOT grant more than `perSecond` in any second over all replicas. */
-export type ReserveCalls = (caller: string, asked: number, perSecond: number) => Promise<CallerGrant>;
+export type ReserveCalls = (
+  caller: string,
+  asked: number,
+  perSecond: number,
+  /** By how much longer than usual they may begin, at the price of counting that much longer. */
+  extraMs: number,
+) => Promise<CallerGrant>;
 
 interface Deps {
   readonly clock: Clock;
@@ -27,6 +33,9 @@ interface Deps {
  * database lets it live (see PostgresCallerGrants): the other half is for the way to the statement.
  */
 const handOutMs = 75;
+
+/** How much longer grants live while this process is too slow for them, and for how long after that. */
+const extraLifeMs = { least: 250, most: 4_000, keptMs: 10_000 };
 
 /** Limits each caller's new work, over all replicas. */
 export class SharedCallerLimit implements CallerLimit {
@@ -62,6 +71,8 @@ class CallerAccount {
   #exhaustedUntil = Number.NEGATIVE_INFINITY;
   #taken = 0;
   #takenSince = 0;
+  #extraMs = 0;
+  #extraUntil = 0;
 
   constructor(deps: Deps, caller: string) {
     this.#deps = deps;
@@ -88,9 +99,15 @@ class CallerAccount {
       try {
         const perSecond = this.#deps.perSecond(this.#caller);
         const asked = asking + this.#expected(sentAt);
-        const grant = await this.#deps.reserve(this.#caller, asked, perSecond);
+        if (sentAt >= this.#extraUntil) this.#extraMs = 0;
+        const extraMs = this.#extraMs;
+        const grant = await this.#deps.reserve(this.#caller, asked, perSecond, extraMs);
         if (grant.count < asked) this.#exhaustedUntil = sentAt + grant.retryAfterMs;
-        this.#batch = { left: grant.count, handOutUntil: sentAt + handOutMs, until: grant.until };
+        this.#batch = {
+          left: grant.count,
+          handOutUntil: sentAt + handOutMs + extraMs / 2,
+          until: grant.until,
+        };
         const served = this.#handOut();
         // Late answers are of no use either: whoever asked is not kept for another round.
         for (const waiter of this.#waiting.splice(0, asking - served)) {
@@ -123,6 +140,11 @@ class CallerAccount {
       giveBack: () => {
         if (mine) batch.left += 1;
         mine = false;
+      },
+      cameTooLate: () => {
+        this.#extraMs = Math.min(extraLifeMs.most, Math.max(extraLifeMs.least, this.#extraMs * 2));
+        this.#extraUntil = this.#deps.clock.now() + extraLifeMs.keptMs;
+        if (this.#batch === batch) this.#batch = undefined;
       },
     };
   }

@@ -32,7 +32,9 @@ export function formParams(body: string): Record<string, string | string[]> {
   const params: Record<string, string | string[]> = Object.create(null);
   for (const [name, value] of new URLSearchParams(body)) {
     const before = params[name];
-    params[name] = before === undefined ? value : [before, value].flat();
+    // Added in place: copies of a name that is there 8000 times would take half a second, signed or not.
+    if (Array.isArray(before)) before.push(value);
+    else params[name] = before === undefined ? value : [before, value];
   }
   return params;
 }

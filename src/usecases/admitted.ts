@@ -21,6 +21,7 @@ export async function admitted<T>(
       return await work(admission);
     } catch (error) {
       if (attempt === most || !cameTooLate(error)) throw error;
+      admission.cameTooLate?.();
     }
   }
 }

@@ -50,7 +50,11 @@ const ambient = new Set([
 ]);
 
 /** Tools load these by their default export. */
-const loadedByTools = new Set(["test/vitest.config.ts", "test/support/global-setup.ts"]);
+const loadedByTools = new Set([
+  "test/vitest.config.ts",
+  "test/vitest.long.config.ts",
+  "test/support/global-setup.ts",
+]);
 
 /** Faults against the rules of layers and modules in `src` and `test`, each as `file:line what`. */
 export function architectureFaults(root: string): string[] {

@@ -101,8 +101,24 @@ describe("the server under hostile requests", () => {
 
   it.each(["[", "%%", "host:99999"])("survives the authority %j", async (authority) => {
     using connection = await rawConnection(running.address);
-    const answer = await answerOf(connection.send(start, { body, headers: { ":authority": authority } }));
-    expect(answer["grpc-status"]).toBeUndefined();
+    // Several, and more than one window of them: a stream that were left open would hold the others up.
+    const large = envelope(Buffer.alloc(70_000));
+    const streams = Array.from({ length: 20 }, () =>
+      connection.send(start, { body: large, headers: { ":authority": authority } }),
+    );
+    const answers = await Promise.all(streams.map(answerOf));
+    for (const answer of answers) expect(answer["grpc-status"]).toBeUndefined();
+  });
+
+  it("serves a request whatever it expects, and takes none for a tunnel", async () => {
+    using connection = await rawConnection(running.address);
+    const expecting = connection.send(start, { body, headers: { expect: "more" } });
+    expect(await answerOf(expecting)).toMatchObject({ "grpc-status": "0" });
+    const tunnel = connection.session.request({ ":method": "CONNECT", ":authority": "bank:443" });
+    tunnel.on("error", () => {});
+    expect(await answerOf(tunnel)).toMatchObject({ ":status": 415 });
+    expect(tunnel.rstCode).toBe(11);
+    expect(await running.calls.of("_OTHER")).toBeDefined();
   });
 
   it("ends a unary request that does not arrive in time", async () => {

@@ -3,7 +3,7 @@ import { callHead, flag, frame, frameOf, headerBlock } from "./http2-frames.ts";
 const start = "/bank.signature.v1.SignatureService/StartSignature";
 const get = "/bank.signature.v1.SignatureService/GetSignature";
 
-/** Each of these is one flood on a connection of its own; those that the server must end say so. */
+/** Floods of one kind of frame; those that end the connection say so. */
 export const floods: readonly {
   readonly name: string;
   readonly bytes: (n: number) => Buffer;
@@ -34,7 +34,7 @@ export const floods: readonly {
         frameOf(frame.headers, flag.endHeaders | flag.endStream, 2 * n + 1, callHead(get)),
         frameOf(frame.reset, 0, 2 * n + 1, Buffer.from([0, 0, 0, 8])),
       ]),
-    times: 5000,
+    times: 1500,
     ends: true,
   },
   {

@@ -59,8 +59,6 @@ export const preface = Buffer.concat([
 export class Attacker implements Disposable {
   readonly socket: Socket;
   readonly closed: Promise<unknown>;
-  written = 0;
-  read = 0;
 
   static async connect(address: string): Promise<Attacker> {
     const [host, port] = address.split(":");
@@ -73,28 +71,24 @@ export class Attacker implements Disposable {
   private constructor(socket: Socket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => socket.once("close", resolve));
-    socket.on("data", (bytes: Buffer) => {
-      this.read += bytes.length;
-    });
+    socket.resume();
   }
 
   /** Writes until it is told that the other side took it, or is gone. @returns whether it is still there */
   async write(bytes: Uint8Array): Promise<boolean> {
     if (this.socket.destroyed) return false;
-    this.written += bytes.length;
     if (this.socket.write(bytes)) return true;
     await Promise.race([once(this.socket, "drain").catch(() => undefined), this.closed]);
     return !this.socket.destroyed;
   }
 
   /** Writes `bytes(0)`, `bytes(1)`, … in portions, until so many or until the other side has enough. */
-  async flood(bytes: (n: number) => Uint8Array, times: number): Promise<number> {
+  async flood(bytes: (n: number) => Uint8Array, times: number): Promise<void> {
     const portion = 200;
     for (let sent = 0; sent < times; sent += portion) {
       const many = Array.from({ length: Math.min(portion, times - sent) }, (_, n) => bytes(sent + n));
-      if (!(await this.write(Buffer.concat(many)))) return sent;
+      if (!(await this.write(Buffer.concat(many)))) return;
     }
-    return times;
   }
 
   [Symbol.dispose](): void {

@@ -11,6 +11,9 @@ import type { Answers } from "./leak-sinks.ts";
 const { startSignature, sendChallenge, completeSignature, abortSignature, getSignature } =
   SignatureService.method;
 
+/** Longer than any retry or take-over takes here; a wait that is in vain shall say so. */
+const patienceMs = 10_000;
+
 interface Parts {
   readonly double: TwilioDouble;
   readonly sql: Sql;
@@ -52,7 +55,7 @@ export class Customers {
 
   /** The code of the first message to a number. */
   async codeTo(phone: string): Promise<string> {
-    const { body } = await this.#parts.double.messageTo(phone);
+    const { body } = await this.#parts.double.messageTo(phone, 0, AbortSignal.timeout(patienceMs));
     const code = /(?<!\d)\d{6}(?!\d)/.exec(body)?.[0] ?? "";
     this.codes.add(code);
     return code;
@@ -116,12 +119,17 @@ export class Customers {
   /** Every statement that tells the timeline fails, and its error quotes the row. */
   async meetsFailingStatements(): Promise<void> {
     const { sql, answers, double } = this.#parts;
-    const open = await this.start();
+    let open = await this.start();
+    while (open.id === "") {
+      // The service may still hold the database for lost.
+      await sql`select pg_sleep(0.1)`;
+      open = await this.start();
+    }
     const code = await this.codeTo(open.phone);
     const phone = aPhoneNumber();
     const steps: CreateStep[] = [{ kind: "latency", ms: 100, delivery: { receiptCopies: 2 } }];
     const late = this.start(steps, this.connection, phone);
-    while (double.calls.at(-1)?.to !== phone) await once(double, "call");
+    while (!double.calls.some(({ to }) => to === phone)) await once(double, "call");
     await sql`create trigger failing before insert on event for each row execute function fail_with_row()`;
     await late;
     await this.start();
@@ -151,7 +159,7 @@ export class Customers {
     const { double, sql } = this.#parts;
     const to = aPhoneNumber();
     const answer = this.start([{ kind: "hang_after_accept" }], victim, to);
-    await double.messageTo(to);
+    await double.messageTo(to, 0, AbortSignal.timeout(patienceMs));
     await kill();
     const { phone, request } = await answer;
     const code = await this.codeTo(phone);

@@ -33,7 +33,9 @@ export class Answers {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<MessageShape<O> | undefined> {
     const message = envelope(toBinary(method.input, create(method.input, request)));
-    const stream = connection.send(`${method.parent.typeName}/${method.name}`, { body: message, headers });
+    // Work whose record is lost with the database goes on for as long as its caller waits.
+    const path = `${method.parent.typeName}/${method.name}`;
+    const stream = connection.send(path, { body: message, headers: { "grpc-timeout": "3S", ...headers } });
     const chunks: Buffer[] = [];
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     const answer = await answerOf(stream);

@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+import { ClosingReporter } from "./closing-reporter.ts";
+
+/** Floods, leaks and rolling deploys take minutes: `npm run test:long`, beside `npm test`. */
+export const longTests = [
+  "test/system/hostile-grpc.test.ts",
+  "test/system/hostile-http.test.ts",
+  "test/system/leaks.test.ts",
+  "test/system/rolling-deploy.test.ts",
+];
+
+export default defineConfig({
+  test: {
+    root: new URL("..", import.meta.url).pathname,
+    include: longTests,
+    globalSetup: "./test/support/global-setup.ts",
+    reporters: ["default", new ClosingReporter()],
+    pool: "forks",
+    maxWorkers: 1,
+    execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
