@@ -74,7 +74,7 @@ export function grpcListener(
     discardUnread(req);
     if (handler === undefined || !streamsRequests(handler)) limitBodyTime(req, options.bodyTimeoutMs);
     if (handler === undefined) return refuseUnknown(req);
-    serve(handler, req, res, call).catch(() => req.stream.destroy());
+    serve(handler, req, res, call).catch(() => req.stream.close(constants.NGHTTP2_PROTOCOL_ERROR));
   };
 }
 
