@@ -3,7 +3,9 @@
  * event loop's turn: `nextWrite` then writes to a socket that is null (porsager/postgres #1154, #1208).
  * Cancelling the wait without forgetting it would leave a pooled connection that never writes again.
  * Nor does anybody hear of its own query for array types, which a new connection begins with, when the
- * connection goes in the middle of it: an unhandled rejection.
+ * connection goes in the middle of it: an unhandled rejection. And a query that is sent between a socket's
+ * error and its end is never rejected, and keeps the connection from being used again, for good; an error that
+ * was half read would fail the first query of the next connection.
  *
  * @param source of `postgres/src/connection.js`
  * @returns the same with all of it mended
@@ -13,8 +15,10 @@ export function guardedConnectionSource(source: string): string {
   const write = "    const x = socket.write(chunk, fn)\n";
   const cancel = "    clearImmediate(nextWriteTimer)\n";
   const types = "return fetchArrayTypes()\n";
+  const lost =
+    "    !hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))\n";
   const found = (text: string) => source.split(text).length - 1;
-  if (found(write) !== 1 || found(types) !== 1 || found(cancel) !== 2) {
+  if (found(write) !== 1 || found(types) !== 1 || found(lost) !== 1 || found(cancel) !== 2) {
     throw new Error("postgres.js is not the version that src/postgres/driver-guard.ts was made for");
   }
   return source
@@ -27,6 +31,14 @@ export function guardedConnectionSource(source: string): string {
       return false
     }
 ${write}`,
+    )
+    .replace(
+      lost,
+      `    ;(query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))
+    query = results = errorResponse = null
+    result = new Result()
+    rows = 0
+`,
     )
     .replace(types, "return fetchArrayTypes().catch(errored)\n")
     .replaceAll(cancel, `${cancel}    chunk = nextWriteTimer = null\n`);

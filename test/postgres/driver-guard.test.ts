@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import postgres from "postgres";
+import { expect, onTestFinished, test } from "vitest";
 import { guardedConnectionSource, guardedModule } from "../../src/postgres/driver-guard.ts";
+import { useDatabase } from "../support/database.ts";
+import { DatabaseProxy } from "../support/database-proxy.ts";
+
+const { url } = await useDatabase();
 
 const path = fileURLToPath(new URL("connection.js", import.meta.resolve("postgres")));
 const source = readFileSync(path, "utf8");
@@ -18,4 +24,22 @@ test("the driver that is installed is the one that the guard was made for", () =
 
 test("a driver of another version is noticed", () => {
   expect(() => guardedConnectionSource("export default 1")).toThrow("was made for");
+});
+
+test("no query is forgotten where all connections are reset under it", async () => {
+  await using proxy = await DatabaseProxy.start(url);
+  const sql = postgres(proxy.url, { max: 2, backoff: () => 0 });
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  const code = (error: unknown) => (error as { code: string }).code;
+  for (let round = 0; round < 10; round += 1) {
+    const asked = Array.from({ length: 6 }, (_, n) => sql`select ${n}::int`.then(() => "ok", code));
+    await turn();
+    await proxy.turn("reset");
+    await proxy.turn("fair");
+    // The second falls between the error and the end of a socket.
+    const again = asked.map((answer) => answer.then(() => sql`select 1`).then(() => "ok", code));
+    for (const answer of await Promise.all([...asked, ...again]))
+      expect(answer).toMatch(/^(ok|ECONNRESET|CONNECTION_CLOSED|EPIPE)$/);
+  }
+  expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
 });

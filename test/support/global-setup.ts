@@ -1,12 +1,14 @@
-import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
+import { bundle } from "../../.deploy/bundle.ts";
 import { startEmbeddedPostgres } from "../../src/postgres/embedded.ts";
 import { liveOwner } from "../../src/postgres/embedded-owner.ts";
 import { stopOrphan } from "../../src/postgres/embedded-postmaster.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
+import { bundleVariable } from "./program.ts";
 
 const prefix = "signature-router-test-";
 const template = "signature_template";
@@ -32,6 +34,15 @@ async function removeLeftovers(): Promise<void> {
   }
 }
 
+/** The service as it is shipped, for the tests that start it; below node_modules, where the embedded server is. */
+async function bundleService(): Promise<string> {
+  const cache = new URL("../../node_modules/.cache", import.meta.url).pathname;
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, prefix));
+  await bundle(folder, join(folder, "source-maps"));
+  return folder;
+}
+
 /** One server for the whole run, with a migrated database that useDatabase copies. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeLeftovers();
@@ -39,7 +50,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   chmodSync(dataDir, 0o711); // or root's server would have to keep its files elsewhere
   const server = await startEmbeddedPostgres({ dataDir });
   const home = realpathSync(join(dataDir, "postgres"));
+  const bundled = await bundleService();
+  process.env[bundleVariable] = bundled;
   const teardown = async () => {
+    rmSync(bundled, { recursive: true, force: true });
     await server.stop();
     removeData(dataDir, home);
   };

@@ -30,6 +30,8 @@ interface Options {
 /** Callers that do what the contract tells them: after UNAVAILABLE again, with the same key, and after nothing else. */
 export class PersistentCallers {
   readonly calls: PersistentCall[] = [];
+  /** Of calls that are not over too. */
+  readonly tries: Try[] = [];
   readonly #options: Options;
   readonly #working: Promise<void>[];
   #stopped = false;
@@ -37,10 +39,6 @@ export class PersistentCallers {
   constructor(options: Options) {
     this.#options = options;
     this.#working = Array.from({ length: options.callers }, () => this.#work());
-  }
-
-  get tries(): Try[] {
-    return this.calls.flatMap(({ tries }) => tries);
   }
 
   /** Makes no new calls; resolves once the ones under way have ended. */
@@ -63,7 +61,11 @@ export class PersistentCallers {
     const tries: Try[] = [];
     for (;;) {
       const begunAt = performance.now();
-      const ended = (end: string) => tries.push({ begunAt, tookMs: performance.now() - begunAt, end });
+      const ended = (end: string) => {
+        const over = { begunAt, tookMs: performance.now() - begunAt, end };
+        tries.push(over);
+        this.tries.push(over);
+      };
       try {
         const { signature } = await client.startSignature(request, { deadlineMs: 5000 });
         ended("OK");

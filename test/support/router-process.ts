@@ -7,8 +7,8 @@ import * as grpc from "@grpc/grpc-js";
 import { SignatureService } from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { type GrpcClient, grpcClient } from "./grpc-client.ts";
+import { program } from "./program.ts";
 
-const root = new URL("../..", import.meta.url).pathname;
 const readyMs = 15_000;
 const stopMs = 15_000;
 
@@ -75,10 +75,8 @@ export class RouterProcess implements AsyncDisposable {
     this.grpcAddress = env["GRPC_LISTEN"] ?? "";
     this.httpUrl = `http://${env["HTTP_LISTEN"]}`;
     this.opsUrl = `http://${env["OPS_LISTEN"]}`;
-    const preloads = [`${root}src/postgres/register-driver-guard.ts`, ...imports];
-    const args = [...preloads.flatMap((path) => ["--import", path]), `${root}src/main.ts`];
     this.#lines.setMaxListeners(0);
-    this.#child = spawn(process.execPath, args, {
+    this.#child = spawn(process.execPath, program("main", imports), {
       cwd,
       env: { PATH: process.env["PATH"] ?? "", ...env },
       stdio: ["ignore", "pipe", "pipe"],

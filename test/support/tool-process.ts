@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-
-const root = new URL("../..", import.meta.url).pathname;
+import { program } from "./program.ts";
 
 export interface ToolRun {
   readonly code: number;
@@ -16,7 +15,7 @@ export function runTool(
 ): Promise<ToolRun> {
   return new Promise((resolve) => {
     const options = { env: { PATH: process.env["PATH"] ?? "", ...env }, timeout: 40_000 };
-    execFile(process.execPath, [`${root}src/${tool}.ts`, ...args], options, (error, out, err) => {
+    execFile(process.execPath, [...program(tool), ...args], options, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), said: `${out}${err}` });
     });
   });

@@ -85,6 +85,7 @@ describe("A service whose database goes away under load", () => {
       expect(performance.now() - askedAt).toBeLessThan(500);
       expect(refused).toMatchObject({ code: "UNAVAILABLE", reason: "SERVICE_UNAVAILABLE" });
       expect(refused.retryAfterMs).toBeGreaterThan(0);
+      await expect.poll(() => load.tries.some(({ end }) => end !== "OK")).toBe(true);
 
       await proxy.turn("fair");
       const healedAt = performance.now();

@@ -6,10 +6,9 @@ import { KeysFile } from "../../src/config/keys-file.ts";
 import { jwks } from "../../src/domain/receipt.ts";
 import { SignatureStatus } from "../../src/gen/bank/signature/v1/signature_pb.ts";
 import { temporaryDirectory } from "../support/live-installation.ts";
+import { program } from "../support/program.ts";
 import { RouterProcess } from "../support/router-process.ts";
 import { aPhoneNumber, aStartOf } from "../support/signature-requests.ts";
-
-const root = new URL("../..", import.meta.url).pathname;
 
 interface Ended {
   readonly code: number;
@@ -20,7 +19,7 @@ interface Ended {
 function evidence(cwd: string, ...args: string[]): Promise<Ended> {
   const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: join(cwd, "data") };
   return new Promise((resolve) => {
-    execFile(process.execPath, [`${root}src/evidence.ts`, ...args], { cwd, env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...program("evidence"), ...args], { cwd, env }, (error, stdout, stderr) => {
       const code = error === null ? 0 : Number(error.code);
       resolve({ code, output: `${stdout}${stderr}`.trim() });
     });

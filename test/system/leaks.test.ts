@@ -9,6 +9,7 @@ import { generatedKeysFile } from "../../src/config/keys-file.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { Ingress } from "../support/ingress.ts";
 import { temporaryDirectory } from "../support/live-installation.ts";
+import { program } from "../support/program.ts";
 import { rawConnection } from "../support/raw-grpc.ts";
 import { RouterProcess } from "../support/router-process.ts";
 import { accountSid, sender, startTwilio } from "../support/twilio-sandbox.ts";
@@ -18,7 +19,6 @@ import { Customers } from "./leak-scenario.ts";
 import { type Forbidden, leaksIn } from "./leak-search.ts";
 import { Answers, dump, filesIn, pageOf } from "./leak-sinks.ts";
 
-const root = new URL("../..", import.meta.url).pathname;
 const authToken = randomBytes(16).toString("hex");
 const apiKeySid = `SK${randomBytes(16).toString("hex")}`;
 const apiKeySecret = randomBytes(16).toString("hex");
@@ -66,7 +66,7 @@ async function exportEvidence(env: Record<string, string>, signatureIds: readonl
   mkdirSync(packs);
   const ended = await Promise.all(
     signatureIds.map((id) =>
-      promisify(execFile)(process.execPath, [`${root}src/evidence.ts`, id, "--out", packs], {
+      promisify(execFile)(process.execPath, [...program("evidence"), id, "--out", packs], {
         cwd: directory,
         env: { PATH: process.env["PATH"] ?? "", ...env },
       }),
