@@ -1,13 +1,8 @@
 import { defineConfig } from "vitest/config";
 import { ClosingReporter } from "./closing-reporter.ts";
 
-/** Floods, leaks and rolling deploys take minutes: `npm run test:long`, beside `npm test`. */
-export const longTests = [
-  "test/system/hostile-grpc.test.ts",
-  "test/system/hostile-http.test.ts",
-  "test/system/leaks.test.ts",
-  "test/system/rolling-deploy.test.ts",
-];
+/** Floods starve what runs beside them: `npm run test:long`, beside `npm test`. */
+export const longTests = ["test/system/hostile-grpc.test.ts"];
 
 export default defineConfig({
   test: {
