@@ -1,11 +1,12 @@
 import { readDatabaseConfig } from "./config.ts";
-import { locateDatabase, migrationFolder } from "./main/open-database.ts";
+import { locateForTool } from "./main/connect-database.ts";
+import { migrationFolder } from "./main/open-database.ts";
 import { runMigrateCommand } from "./postgres/migrate-command.ts";
 
 // `npm run migrate -- up|down [steps]|status`: on DATABASE_MIGRATION_URL or DATABASE_URL, else on the embedded
-// server, which is started for it and must not be in use by a running service.
+// server: that of a running service, or started for it.
 async function main(): Promise<number> {
-  const located = await locateDatabase(readDatabaseConfig(process.env));
+  const located = await locateForTool(readDatabaseConfig(process.env));
   try {
     return await runMigrateCommand(process.argv.slice(2), {
       url: located.migrationUrl,

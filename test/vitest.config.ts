@@ -14,7 +14,7 @@ export default defineConfig({
     // Files share what they import, in one process per worker: a second of start-up per file is most of its time.
     isolate: false,
     // Whole processes are waited for as much as worked for; more at once than this starve each other.
-    maxWorkers: 2,
+    maxWorkers: 3,
     execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -21,11 +21,19 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
+export interface LocatedDatabase {
+  readonly url: string;
+  /** The same with the rights to change the schema. */
+  readonly migrationUrl: string;
+  /** Stops what was started for it. */
+  stop(): Promise<void>;
+}
+
 /** Where the database is: DATABASE_URL, or the embedded server, which is started. */
 export async function locateDatabase(
   config: Pick<Config, "database" | "dataDir">,
   signal?: AbortSignal,
-): Promise<{ url: string; migrationUrl: string; stop(): Promise<void> }> {
+): Promise<LocatedDatabase> {
   const url = config.database.url?.reveal();
   if (url !== undefined) {
     const migrationUrl = config.database.migrationUrl?.reveal() ?? url;

@@ -1,8 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { createDatabase } from "../support/database.ts";
 import { failedStart } from "../support/failed-start.ts";
 import { grpcError } from "../support/grpc-client.ts";
-import { LiveInstallation } from "../support/live-installation.ts";
+import { LiveInstallation, temporaryDirectory } from "../support/live-installation.ts";
+import { RouterProcess } from "../support/router-process.ts";
 import { runTool } from "../support/tool-process.ts";
 
 describe("npm run migrate", () => {
@@ -23,4 +26,16 @@ describe("npm run migrate", () => {
     const sideways = await runTool("migrate", ["sideways"], env);
     expect(sideways).toMatchObject({ code: 2, said: expect.stringContaining("usage:") });
   }, 30_000);
+
+  it("finds the embedded database of a running service, and leaves it running", async () => {
+    const cwd = temporaryDirectory();
+    onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+    const env = { DATA_DIR: join(cwd, "data") };
+    await using router = await RouterProcess.start({ env, cwd });
+    const status = await runTool("migrate", ["status"], env);
+    expect(status).toMatchObject({ code: 0, said: expect.stringMatching(/^applied {2}0000_\S+ /) });
+    const signatureId = "00000000-0000-7000-8000-000000000000";
+    const error = await grpcError(router.client.getSignature({ signatureId }));
+    expect(error.reason).toBe("SIGNATURE_NOT_FOUND");
+  });
 });
