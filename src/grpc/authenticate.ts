@@ -1,7 +1,6 @@
 import type { TLSSocket } from "node:tls";
-import type { HandlerContext } from "@connectrpc/connect";
 import { Failure } from "../domain/failure.ts";
-import { type Call, type Caller, callOf, type Peer } from "./call.ts";
+import { type Call, type CallContext, type Caller, callOf, type Peer } from "./call.ts";
 import { type Callers, localCaller, parseSubjectAltName } from "./callers-file.ts";
 import { refuse } from "./map-errors.ts";
 
@@ -30,7 +29,7 @@ export const accessTable: Readonly<Record<string, Access>> = {
  * A gate for Connect: it runs before anything of a request's body is read, decompressed or parsed.
  * @param callers read for every call, so that a reloaded file counts at once
  */
-export function authenticate(callers: () => Callers): (context: HandlerContext) => void {
+export function authenticate(callers: () => Callers): (context: CallContext) => void {
   return (context) => {
     const call = callOf(context.values);
     try {

@@ -28,18 +28,21 @@ export interface Call {
   cause: unknown;
 }
 
+/** What gate and handlers of unary calls are told of a call. */
+export type CallContext = Pick<HandlerContext, "method" | "service" | "values" | "timeoutMs">;
+
 /** Carries the Call from the listener to gate, interceptors and handlers. */
 export const callKey = createContextKey<Call | undefined>(undefined, { description: "call" });
 
 /** @throws Error where the listener was left out, so that nothing ever runs without a caller check */
-export function callOf(values: HandlerContext["values"]): Call {
+export function callOf(values: CallContext["values"]): Call {
   const call = values.get(callKey);
   if (call === undefined) throw new Error("the call was not announced by the listener");
   return call;
 }
 
 /** The authenticated caller. @throws Error on an RPC that is open to anyone */
-export function callerOf(context: HandlerContext): Caller {
+export function callerOf(context: Pick<CallContext, "method" | "values">): Caller {
   const { caller } = callOf(context.values);
   if (caller === undefined) throw new Error(`${context.method.name} has no caller`);
   return caller;

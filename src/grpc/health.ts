@@ -1,6 +1,6 @@
-import type { ServiceImpl } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
+import type { Handlers } from "./routes.ts";
 
 export type ServingStatus = "SERVING" | "NOT_SERVING";
 
@@ -68,7 +68,7 @@ export class HealthState {
  * Handlers of grpc.health.v1.
  * @param closing fires, with the Failure that callers shall see, when the server starts to close
  */
-export function healthService(state: HealthState, closing: AbortSignal): ServiceImpl<typeof Health> {
+export function healthService(state: HealthState, closing: AbortSignal): Handlers<typeof Health> {
   return {
     check({ service }) {
       const status = state.get(service);

@@ -1,11 +1,13 @@
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session } from "node:http2";
+import http2, {
+  constants,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { TLSSocket } from "node:tls";
-import {
-  type ConnectRouter,
-  type ConnectRouterOptions,
-  createConnectRouter,
-  createContextValues,
-} from "@connectrpc/connect";
+import { createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import {
@@ -13,15 +15,23 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import { Failure } from "../domain/failure.ts";
 import { peerOf } from "./authenticate.ts";
-import { type Call, callKey, type Peer } from "./call.ts";
+import { type Call, type CallContext, callKey, type Peer } from "./call.ts";
 import { mapErrors, refuse } from "./map-errors.ts";
 import { type Observe, observeHandlers, observeStream } from "./observe.ts";
+import { type Routes, routesInto } from "./routes.ts";
+import {
+  isPlainCall,
+  longestTimeoutMs,
+  readable,
+  serveUnary,
+  type UnaryHandler,
+  unreadable,
+} from "./unary.ts";
 
 export interface ListenerOptions {
-  readonly routes: (router: ConnectRouter) => void;
-  readonly gate: NonNullable<ConnectRouterOptions["requestGate"]>;
+  readonly routes: (routes: Routes) => void;
+  readonly gate: (context: CallContext) => void;
   readonly observe: Observe;
   /** Whether callers are known by certificate. */
   readonly secure: boolean;
@@ -33,14 +43,19 @@ export interface ListenerOptions {
   readonly streams: number;
 }
 
+type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
 /**
- * Serves a Connect router as gRPC, and as nothing else. It stands where connectNodeAdapter would, because
- * that one throws into the event loop on a malformed :authority, writes errors to the console, and encodes
- * grpc-message so that @grpc/grpc-js shows "%3A" for a colon.
+ * Serves a Connect router as gRPC, and as nothing else; plain unary calls go past Connect. It stands where
+ * connectNodeAdapter would, because that one throws into the event loop on a malformed :authority, writes
+ * errors to the console, and encodes grpc-message so that @grpc/grpc-js shows "%3A" for a colon.
  */
-export function grpcListener(
-  options: ListenerOptions,
-): (req: Http2ServerRequest, res: Http2ServerResponse) => void {
+export function grpcListener(options: ListenerOptions): StreamListener {
   const router = createConnectRouter({
     grpc: true,
     grpcWeb: false,
@@ -51,30 +66,58 @@ export function grpcListener(
     writeMaxBytes: options.writeMaxBytes,
     acceptCompression: [compressionGzip],
   });
-  options.routes(router);
+  const unary = new Map<string, UnaryHandler>();
+  options.routes(routesInto(router, unary));
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const peers = new WeakMap<object, Peer>();
   let open = 0;
 
-  return (req, res) => {
-    // It tells the client that nothing was done, so that it may call again (RFC 9113, 8.7).
-    if (open >= options.streams) return req.stream.close(constants.NGHTTP2_REFUSED_STREAM);
-    open += 1;
-    req.stream.once("close", () => {
-      open -= 1;
-    });
-    const handler = handlers.get(req.url);
+  const observed = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Call => {
+    const handler = handlers.get(headers[":path"] ?? "");
     const begun = {
       service: handler?.service.typeName ?? "_OTHER",
       method: handler?.method.name ?? "_OTHER",
-      headers: req.headers,
+      headers,
     };
-    const peer: Peer = options.secure ? peerOfSession(peers, req.stream.session) : { kind: "plain" };
-    const call = observeStream(options.observe, req.stream, begun, peer);
-    discardUnread(req);
-    if (handler === undefined || !streamsRequests(handler)) limitBodyTime(req, options.bodyTimeoutMs);
-    if (handler === undefined) return refuseUnknown(req);
-    serve(handler, req, res, call).catch(() => req.stream.close(constants.NGHTTP2_PROTOCOL_ERROR));
+    const peer: Peer = options.secure ? peerOfSession(peers, stream.session) : { kind: "plain" };
+    return observeStream(options.observe, stream, begun, peer);
+  };
+
+  const serveByConnect = (req: Http2ServerRequest, res: Http2ServerResponse): void => {
+    const handler = handlers.get(req.url);
+    const call = observed(req.stream, req.headers);
+    discardUnread(req.stream);
+    if (handler === undefined || !streamsRequests(handler)) limitBodyTime(req.stream, options.bodyTimeoutMs);
+    if (handler === undefined) refuseUnknown(req);
+    else serve(handler, req, res, call).catch(() => req.stream.close(constants.NGHTTP2_PROTOCOL_ERROR));
+  };
+  // It never listens: it makes the requests and responses that Connect takes of streams that come elsewhere.
+  const requests = http2.createServer();
+  requests.on("request", serveByConnect);
+  // Node would answer these itself, read nothing of them, and keep the stream for as long as its client likes.
+  requests.on("checkExpectation", serveByConnect);
+  requests.on("connect", serveByConnect);
+
+  return (stream, headers, flags, rawHeaders) => {
+    // A stream that breaks is its client's affair; unheard, it would end the process.
+    stream.on("error", () => {});
+    // It tells the client that nothing was done, so that it may call again (RFC 9113, 8.7).
+    if (open >= options.streams) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    open += 1;
+    stream.once("close", () => {
+      open -= 1;
+    });
+    const handler = isPlainCall(headers) ? unary.get(headers[":path"] ?? "") : undefined;
+    if (handler === undefined) {
+      requests.emit("stream", stream, headers, flags, rawHeaders);
+      return;
+    }
+    discardUnread(stream);
+    limitBodyTime(stream, options.bodyTimeoutMs);
+    serveUnary(handler, { stream, headers, call: observed(stream, headers) }, options);
   };
 }
 
@@ -90,9 +133,6 @@ async function serve(
   await universalResponseToNodeResponse(fitTrailers(await handler(request), call), res);
 }
 
-// setTimeout takes 31 bits of milliseconds and fires at once on more; "no deadline" may come as 99999999H.
-const longestTimeoutMs = 24 * 3600 * 1000;
-
 function boundTimeout(header: Headers): void {
   const { timeoutMs } = parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER);
   if (timeoutMs !== undefined && timeoutMs > longestTimeoutMs) header.set("grpc-timeout", "24H");
@@ -105,19 +145,19 @@ function fitTrailers(response: UniversalServerResponse, call: Call): UniversalSe
   async function* mended(bytes: AsyncIterable<Uint8Array>, status: Headers): AsyncGenerator<Uint8Array> {
     yield* bytes;
     // Errors of ours have details; these are Connect's about a request that it could not read.
-    const unreadable = status.get("grpc-status") === "13" || status.get("grpc-status") === "3";
-    if (unreadable && !status.has("grpc-status-details-bin")) {
-      setTrailerStatus(status, refuse(call, new Failure("INVALID_REQUEST", "the request is unreadable")));
+    const isUnreadable = status.get("grpc-status") === "13" || status.get("grpc-status") === "3";
+    if (isUnreadable && !status.has("grpc-status-details-bin")) {
+      setTrailerStatus(status, refuse(call, unreadable()));
     }
     const message = status.get("grpc-message");
-    if (message !== null) status.set("grpc-message", encodeURI(decodeURIComponent(message)));
+    if (message !== null) status.set("grpc-message", readable(message));
   }
   return { ...response, body: mended(body, trailer) };
 }
 
 // Node keeps a stream, and never says that it closed, until the last byte of the request is read. An answer
 // that comes early, to an unknown caller or a message too large, would leave it there with the connection.
-function discardUnread({ stream }: Http2ServerRequest): void {
+function discardUnread(stream: ServerHttp2Stream): void {
   stream.once("finish", () => stream.removeAllListeners("data").resume());
 }
 
@@ -126,7 +166,7 @@ function streamsRequests(handler: UniversalHandler): boolean {
   return methodKind === "client_streaming" || methodKind === "bidi_streaming";
 }
 
-function limitBodyTime({ stream }: Http2ServerRequest, ms: number): void {
+function limitBodyTime(stream: ServerHttp2Stream, ms: number): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM), ms);
   stream.once("end", () => clearTimeout(timer));
   stream.once("close", () => clearTimeout(timer));

@@ -7,7 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 import {
   ErrorResponseSchema,
@@ -25,6 +25,7 @@ import {
   ServerReflectionRequestSchema as V1AlphaRequestSchema,
   ServerReflectionResponseSchema as V1AlphaResponseSchema,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import type { Routes } from "./routes.ts";
 
 type Question = ServerReflectionRequest["messageRequest"];
 type Answer = ServerReflectionResponse["messageResponse"];
@@ -34,7 +35,7 @@ type Answer = ServerReflectionResponse["messageResponse"];
  * @param closing fires, with the Failure that callers shall see, when the server starts to close
  */
 export function serveReflection(
-  router: ConnectRouter,
+  routes: Routes,
   services: readonly DescService[],
   closing: AbortSignal,
 ): void {
@@ -48,8 +49,8 @@ export function serveReflection(
       yield create(ServerReflectionResponseSchema, { validHost, originalRequest: request, messageResponse });
     }
   }
-  router.service(V1, { serverReflectionInfo: answers });
-  router.service(V1Alpha, {
+  routes.service(V1, { serverReflectionInfo: answers });
+  routes.service(V1Alpha, {
     async *serverReflectionInfo(requests) {
       const asV1 = mapEach(requests, (request) =>
         fromBinary(ServerReflectionRequestSchema, toBinary(V1AlphaRequestSchema, request)),

@@ -1,11 +1,11 @@
 import http2, { type Http2SecureServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
-import type { ConnectRouter } from "@connectrpc/connect";
 import { Failure } from "../domain/failure.ts";
 import { authenticate } from "./authenticate.ts";
 import type { Callers } from "./callers-file.ts";
 import { grpcListener } from "./listener.ts";
 import type { Observe } from "./observe.ts";
+import type { Routes } from "./routes.ts";
 import { type SessionLimits, Sessions } from "./sessions.ts";
 import type { TlsCertificates } from "./tls-files.ts";
 
@@ -52,7 +52,7 @@ export interface GrpcServerOptions {
    * Registers the services.
    * @param closing fires when the server starts to close, with the Failure that ends streams
    */
-  routes(router: ConnectRouter, closing: AbortSignal): void;
+  routes(routes: Routes, closing: AbortSignal): void;
   /** Mutual TLS. Without it the connection is h2c and every caller is `local`. */
   readonly tls?: { readonly certificates: TlsCertificates; callers(): Callers };
   readonly observe: Observe;
@@ -78,7 +78,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const sessions = new Sessions(limits);
   const sockets = new Set<Socket>();
   const listener = grpcListener({
-    routes: (router) => options.routes(router, closing.signal),
+    routes: (routes) => options.routes(routes, closing.signal),
     gate: authenticate(options.tls?.callers ?? noCallers),
     observe: options.observe,
     secure: options.tls !== undefined,
@@ -89,10 +89,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   });
   const server = createServer(options.tls?.certificates, limits);
   server.maxConnections = limits.connections;
-  server.on("request", listener);
-  // Node would answer these itself, read nothing of them, and keep the stream for as long as its client likes.
-  server.on("checkExpectation", listener);
-  server.on("connect", listener);
+  server.on("stream", listener);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

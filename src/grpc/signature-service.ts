@@ -1,4 +1,3 @@
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { isOpen } from "../domain/signature.ts";
 import type { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import type { AbortSignature } from "../usecases/abort-signature.ts";
@@ -7,7 +6,7 @@ import type { GetSignature } from "../usecases/get-signature.ts";
 import type { SendChallenge } from "../usecases/send-challenge.ts";
 import type { StartSignature } from "../usecases/start-signature.ts";
 import type { WatchSignature } from "../usecases/watch-signature.ts";
-import { callerOf, callOf } from "./call.ts";
+import { type CallContext, callerOf, callOf } from "./call.ts";
 import {
   abortCommand,
   completeCommand,
@@ -16,6 +15,7 @@ import {
   startCommand,
 } from "./convert-request.ts";
 import { historyMessage, signatureMessage } from "./convert-response.ts";
+import type { Handlers } from "./routes.ts";
 
 export interface SignatureServiceDeps {
   readonly startSignature: Pick<StartSignature, "execute">;
@@ -40,7 +40,7 @@ export function waitMs(remainingMs: number | undefined): number {
 }
 
 /** Handlers of bank.signature.v1: convert, execute, convert. */
-export function signatureService(deps: SignatureServiceDeps): ServiceImpl<typeof SignatureService> {
+export function signatureService(deps: SignatureServiceDeps): Handlers<typeof SignatureService> {
   return {
     async startSignature(request, context) {
       const command = startCommand(request, callerOf(context).name, deps.defaultTtlMs);
@@ -88,6 +88,6 @@ export function signatureService(deps: SignatureServiceDeps): ServiceImpl<typeof
   };
 }
 
-function note(context: HandlerContext, signatureId: string): void {
+function note(context: Pick<CallContext, "values">, signatureId: string): void {
   callOf(context.values).signatureId = signatureId;
 }

@@ -1,4 +1,4 @@
-import { create, createFileRegistry, type DescMethodUnary, type DescService } from "@bufbuild/protobuf";
+import { create, createFileRegistry, type DescService } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -45,11 +45,14 @@ describe("an RPC that the access table does not have", () => {
       "bank.New",
     )!;
     await using running = await runServer({
-      routes: (router) => void router.rpc(service.methods[0] as DescMethodUnary, () => ({})),
+      routes: (routes) => routes.service(service, { do: () => ({}) } as never),
     });
     using connection = await rawConnection(running.address);
-    const answer = await answerOf(connection.send("bank.New/Do", { body: envelope(new Uint8Array()) }));
-    expect(answer["grpc-status"]).toBe(String(grpc.status.PERMISSION_DENIED));
+    for (const contentType of ["application/grpc", "application/grpc+proto"]) {
+      const request = { body: envelope(new Uint8Array()), headers: { "content-type": contentType } };
+      const answer = await answerOf(connection.send("bank.New/Do", request));
+      expect(answer["grpc-status"]).toBe(String(grpc.status.PERMISSION_DENIED));
+    }
     expect(await running.calls.of("Do")).toMatchObject({ reason: "CALLER_NOT_ALLOWED" });
   });
 });
