@@ -98,7 +98,7 @@ export class CompleteSignature {
   ): Promise<string> {
     const { id: signatureId, transactionDigest: digest } = signature;
     const completedAt = signature.closedAt ?? signature.createdAt;
-    const receipt = await signReceipt(
+    const receipt = signReceipt(
       { ...consent, ...proof, signatureId, caller, completedAt, transactionDigest: digest },
       seed,
     );

@@ -71,5 +71,5 @@ export async function issueReceipt(
   facts: ReceiptFacts,
 ): Promise<string> {
   const seed = await keyById(deps.keys, "receipt", facts.receiptKeyId);
-  return await deps.receipts.keepReceipt(facts.signatureId, await signReceipt(facts, seed));
+  return await deps.receipts.keepReceipt(facts.signatureId, signReceipt(facts, seed));
 }

@@ -66,7 +66,7 @@ export async function aPack(): Promise<EvidencePack> {
     { day: "2026-11-22", seals: root.size, digest: root.hash(), previous: Buffer.alloc(32) },
     receiptKey,
   );
-  const receipt = await signReceipt(
+  const receipt = signReceipt(
     {
       ...{ signatureId: id, caller: "payments", completedAt: at(3), channel: "sms", messageSids: [sid] },
       transactionDigest: transactionDigest(transaction).toString("hex"),
