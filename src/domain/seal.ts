@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { secretKey } from "./keys.ts";
 import { uuidBytes } from "./uuid.ts";
 
@@ -7,9 +7,13 @@ const tagBytes = 16;
 
 export type SealPurpose = "phone-number-v1" | "transaction-v1";
 
-/** A key of its own for each signature and purpose (HKDF, RFC 5869), so that a random nonce never repeats. */
-function derivedKey(key: Uint8Array, signatureId: string, purpose: SealPurpose): Buffer {
-  return Buffer.from(hkdfSync("sha256", secretKey(key), uuidBytes(signatureId), purpose, 32));
+/**
+ * A key of its own for each signature and purpose (HKDF, RFC 5869), so that a random nonce never repeats. As a
+ * key object: of a bare key a cipher is made in eight times the time.
+ */
+function derivedKey(key: Uint8Array, signatureId: string, purpose: SealPurpose): KeyObject {
+  const derived = hkdfSync("sha256", secretKey(key), uuidBytes(signatureId), purpose, 32);
+  return createSecretKey(new Uint8Array(derived));
 }
 
 /**
