@@ -49,6 +49,7 @@ import { DeliverChallenge } from "./usecases/deliver-challenge.ts";
 import type { ProviderLine } from "./usecases/delivery-run.ts";
 import { GetSignature } from "./usecases/get-signature.ts";
 import { InFlight } from "./usecases/in-flight.ts";
+import { KeepReceipts } from "./usecases/keep-receipts.ts";
 import { RecordReceipt } from "./usecases/record-receipt.ts";
 import { RemoveClosedSignatures } from "./usecases/remove-closed-signatures.ts";
 import { Replay } from "./usecases/replay.ts";
@@ -183,7 +184,8 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     ...sending,
     rules: { cooldownMs: config.signature.resendCooldownMs, most: config.signature.resendMax, ...limits },
   });
-  const completeSignature = new CompleteSignature({ closings, keys, observer, block, pumping });
+  const receipts = new KeepReceipts({ closings, observer });
+  const completeSignature = new CompleteSignature({ closings, receipts, keys, observer, block, pumping });
   const abortSignature = new AbortSignature({ closings, reader, observer });
   const getSignature = new GetSignature({ reader, receipts: evidence, keys });
   const watchSignature = new WatchSignature({ reader, changes });
@@ -271,7 +273,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     sweepEnd.abort();
     // Together: an operator's order waits for what is in flight.
     await Promise.all([sweeping, inFlight.end(finished ? config.drainMs : 0, clock)]);
-    await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock)]);
+    await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock), receipts.stored()]);
     watchEnd.abort();
     await watching;
     tls?.stop();

@@ -1,6 +1,5 @@
 import type { Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
-import type { ReceiptKeeper } from "./evidence-store.ts";
 import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
 import type { ProviderResult } from "./provider.ts";
 import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
@@ -166,7 +165,13 @@ export type Abortion =
   | { readonly outcome: "aborted"; readonly signature: Signature }
   | { readonly outcome: "closed"; readonly status: SignatureStatus };
 
-export interface ClosingStore extends ReceiptKeeper {
+/** A compact JWS and the signature whose completion it proves. */
+export interface KeptReceipt {
+  readonly signatureId: string;
+  readonly jws: string;
+}
+
+export interface ClosingStore {
   codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined>;
   /**
    * Consumes an attempt and acts on the verdict in the same statement; undefined for another caller's.
@@ -180,6 +185,8 @@ export interface ClosingStore extends ReceiptKeeper {
     block: BlockRules,
     consent?: Consent,
   ): Promise<Completion | undefined>;
+  /** Keeps each where its signature has none yet. */
+  keepReceipts(receipts: readonly KeptReceipt[]): Promise<void>;
   abort(
     caller: string,
     signatureId: string,

@@ -3,10 +3,17 @@ import type { BlockRules } from "../domain/limits.ts";
 import type { Consent } from "../domain/receipt.ts";
 import type { AbortReason, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
-import type { Abortion, ClosingStore, CodeMaterial, Completion, Verdict } from "../domain/stores.ts";
+import type {
+  Abortion,
+  ClosingStore,
+  CodeMaterial,
+  Completion,
+  KeptReceipt,
+  Verdict,
+} from "../domain/stores.ts";
 import { blocked, freedMessages, judgedCode, refusedIfCodeBlocked } from "./block.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
-import { keepReceipt, messagesBefore } from "./consent-receipt.ts";
+import { messagesBefore } from "./consent-receipt.ts";
 import type { Database } from "./database.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents } from "./timeline.ts";
@@ -182,8 +189,14 @@ export class PostgresClosingStore implements ClosingStore {
     return row?.sids ?? [];
   }
 
-  keepReceipt(signatureId: string, jws: string): Promise<string> {
-    return keepReceipt(this.#db, signatureId, jws);
+  async keepReceipts(receipts: readonly KeptReceipt[]): Promise<void> {
+    const { sql } = this.#db;
+    const ids = receipts.map(({ signatureId }) => signatureId);
+    const texts = receipts.map(({ jws }) => jws);
+    await sql`
+      insert into receipt (signature_id, jws)
+      select * from unnest(${ids}::uuid[], ${texts}::text[])
+      on conflict do nothing`;
   }
 
   async abort(

@@ -9,6 +9,7 @@ import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
 import type { ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
 import { type Transaction, transactionDigest } from "../domain/transaction.ts";
 import { consentTo } from "./issue-receipt.ts";
+import type { KeepReceipts } from "./keep-receipts.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 
 export interface CompleteSignatureCommand {
@@ -28,6 +29,7 @@ export interface CompletedSignature {
 
 interface Deps {
   readonly closings: ClosingStore;
+  readonly receipts: KeepReceipts;
   readonly keys: KeySource;
   readonly observer: Observer;
   readonly block: BlockRules;
@@ -68,7 +70,7 @@ export class CompleteSignature {
         this.#countForPrefix(signatureId, material);
         return {
           signature: completion.signature,
-          receipt: agreed === undefined ? "" : await this.#receipt(caller, completion, agreed),
+          receipt: agreed === undefined ? "" : this.#receipt(caller, completion, agreed),
         };
       case "rejected":
         observer.observe({ type: "code_rejected", signatureId });
@@ -90,25 +92,18 @@ export class CompleteSignature {
     pumping.completed(unseal(sealKey, signatureId, "phone-number-v1", phoneSealed));
   }
 
-  /** The completion is committed: its receipt is answered whether it could be kept yet or not. */
-  async #receipt(
+  /** The completion is committed: its receipt is answered whether it is kept yet or not. */
+  #receipt(
     caller: string,
     { signature, proof }: { readonly signature: Signature; readonly proof: CompletionProof },
     { consent, seed }: { readonly consent: Consent; readonly seed: Uint8Array },
-  ): Promise<string> {
+  ): string {
     const { id: signatureId, transactionDigest: digest } = signature;
     const completedAt = signature.closedAt ?? signature.createdAt;
-    const receipt = signReceipt(
-      { ...consent, ...proof, signatureId, caller, completedAt, transactionDigest: digest },
-      seed,
-    );
-    try {
-      return await this.#deps.closings.keepReceipt(signatureId, receipt);
-    } catch (cause) {
-      // The sweep makes the same one again and keeps it.
-      this.#deps.observer.observe({ type: "upkeep_failed", step: "keep_receipt", cause });
-      return receipt;
-    }
+    const facts = { ...consent, ...proof, signatureId, caller, completedAt, transactionDigest: digest };
+    const jws = signReceipt(facts, seed);
+    this.#deps.receipts.add({ signatureId, jws });
+    return jws;
   }
 
   /** The code is derived and compared in any case, so that the time taken tells nothing. */

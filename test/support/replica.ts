@@ -24,6 +24,7 @@ import { DeliverChallenge } from "../../src/usecases/deliver-challenge.ts";
 import type { ProviderLine } from "../../src/usecases/delivery-run.ts";
 import { GetSignature } from "../../src/usecases/get-signature.ts";
 import { InFlight } from "../../src/usecases/in-flight.ts";
+import { KeepReceipts } from "../../src/usecases/keep-receipts.ts";
 import type { PumpingGuard } from "../../src/usecases/pumping-guard.ts";
 import { RecordReceipt } from "../../src/usecases/record-receipt.ts";
 import { Replay } from "../../src/usecases/replay.ts";
@@ -64,6 +65,7 @@ export class Replica {
   readonly startSignature: StartSignature;
   readonly sendChallenge: SendChallenge;
   readonly completeSignature: CompleteSignature;
+  readonly keepReceipts: KeepReceipts;
   readonly abortSignature: AbortSignature;
   readonly getSignature: GetSignature;
   readonly watchSignature: WatchSignature;
@@ -129,8 +131,10 @@ export class Replica {
     });
     const rules = { cooldownMs: 30_000, most: 5, ...(settings.limits ?? noLimits), ...settings.resend };
     this.sendChallenge = new SendChallenge({ ...sending, rules });
+    this.keepReceipts = new KeepReceipts({ closings, observer });
     this.completeSignature = new CompleteSignature({
       closings,
+      receipts: this.keepReceipts,
       keys,
       observer,
       block: settings.block ?? noBlock,

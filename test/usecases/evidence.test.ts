@@ -73,13 +73,25 @@ describe("the receipt", () => {
     expect((await replica.history(id)).receipt).toBe("");
   });
 
+  test("is kept after the answer, in one statement with those that came meanwhile", async () => {
+    const replica = service.replica();
+    const all = await Promise.all(Array.from({ length: 8 }, () => started(replica)));
+    const completed = await Promise.all(all.map(({ id, code }) => complete(replica, id, code)));
+    await replica.keepReceipts.stored();
+    const kept =
+      await sql`select jws from receipt where signature_id = any (${all.map(({ id }) => id)}::uuid[])`;
+    expect(kept.map(({ jws }) => jws).sort()).toEqual(completed.map(({ receipt }) => receipt).sort());
+    expect(replica.calls("keepReceipts")).toBeLessThan(8);
+  });
+
   test("is answered though it could not be kept, and the sweep keeps the same one", async () => {
     const replica = service.replica();
     const { id, code } = await started(replica);
-    replica.loseDatabase("keepReceipt", 1);
+    replica.loseDatabase("keepReceipts", 1);
     const { receipt } = await complete(replica, id, code);
     expect(receipt).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
-    expect(replica.saw("upkeep_failed")).toMatchObject([{ step: "keep_receipt" }]);
+    await replica.keepReceipts.stored();
+    expect(replica.saw("upkeep_failed")).toMatchObject([{ step: "keep_receipts" }]);
     expect(await sql`select from receipt where signature_id = ${id}`).toHaveLength(0);
     await new SealSignatures({ evidence, keys: rotated() }).once(never);
     const [kept] = await sql`select jws from receipt where signature_id = ${id}`;
@@ -113,9 +125,11 @@ describe("the receipt", () => {
     const replica = service.replica();
     const lost = await started(replica);
     const next = await started(replica);
-    replica.loseDatabase("keepReceipt", 2);
+    replica.loseDatabase("keepReceipts", 2);
     await complete(replica, lost.id, lost.code);
+    await replica.keepReceipts.stored();
     await complete(replica, next.id, next.code);
+    await replica.keepReceipts.stored();
     const foreign = rotated().current();
     const receipt = { primary: "k2", keys: new Map([["k2", randomBytes(32)]]) };
     const other = {
