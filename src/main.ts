@@ -160,7 +160,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const inFlight = new InFlight(observer);
   const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
   const lines = new Map([[twilio.name, line]]);
-  const deliver = new DeliverChallenge({ lines, deliveries, keys, clock, observer });
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
   const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
   const { callerLimit, pumping } = outerLimits(config.signature, {
     ...{ database, store, clock, observer },

@@ -101,8 +101,8 @@ export class Replica {
       refreshCredentials: async () => false,
     };
     const lines = new Map([[provider.name, line]]);
-    const deliver = new DeliverChallenge({ lines, deliveries, keys, clock, observer });
     const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
+    const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
     const calls = retryDelaysMs.length + 1;
     const replay = new Replay({
       keys,

@@ -123,7 +123,7 @@ const cases: readonly Case[] = [
       },
     ],
     ...{ answer: "OK SENT", ends: "SENT", calls: 1, accepted: 1, inAnyOrder: true },
-    timeline: ["CHALLENGE_SENT receipt 1", "OUTCOME_UNKNOWN timeout 1", "LOOKED_UP nothing 1"],
+    timeline: ["CHALLENGE_SENT receipt 1", "OUTCOME_UNKNOWN timeout 1"],
   },
   {
     // Beyond what the settling pause covers: it is sent twice, and it does not go unnoticed.
