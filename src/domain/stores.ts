@@ -220,6 +220,7 @@ export interface DeliveryStore {
     result: ProviderResult,
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined>;
+  /** Records that the provider never takes it; the same refusal again changes nothing. */
   refused(challengeId: string, errorCode: string): Promise<Signature>;
   /** Records that a call's outcome is not known, and renews the lease. */
   unknown(challengeId: string, lease: Lease, errorCode: string): Promise<ChallengeStanding>;
@@ -229,7 +230,7 @@ export interface DeliveryStore {
   standing(challengeId: string): Promise<ChallengeStanding | undefined>;
   /** Which of these ids belong to other challenges of the same provider already. */
   knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>>;
-  /** Ends the work: certainly nothing was taken. Undefined where the lease was lost. */
+  /** Ends the work: certainly nothing was taken. Again it changes nothing; undefined where the lease was lost. */
   giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined>;
   /** Steps aside until the pause is over; the outcome stays unknown. */
   park(challengeId: string, lease: Lease, pauseMs: number): Promise<void>;

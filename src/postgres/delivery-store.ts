@@ -65,13 +65,15 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     const { sql } = this.#db;
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider,
+          c.provider_challenge_id is null and c.provider_error_code = ${errorCode} as known
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid
         for update of s, c
       ), d as (
-        select l.*, array['CHALLENGE_REFUSED'] as types, array[json_build_object('challenge_id', l.challenge_id,
-          'provider', l.provider, 'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        select l.*, case when l.known then '{}'::text[] else array['CHALLENGE_REFUSED'] end as types,
+          array[json_build_object('challenge_id', l.challenge_id, 'provider', l.provider,
+            'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
         update signature set ${movedChain(sql)}, ${erasedPhone(sql)}
@@ -150,14 +152,17 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   async giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined> {
     const { sql } = this.#db;
     const [row] = await sql<SignatureRow[]>`
+    // Pending without a lease under the same epoch: this owner gave it up and did not hear of it.
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.calls, c.provider, c.lease_until is null as known
         from t, signature s join challenge c on c.signature_id = s.id
-        where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null
+        where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch}
+          and (c.lease_until is not null or c.status = 'pending')
         for update of s, c
       ), d as (
-        select l.*, array['CHALLENGE_GIVEN_UP'] as types, array[json_build_object('challenge_id', l.challenge_id,
-          'provider', l.provider, 'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        select l.*, case when l.known then '{}'::text[] else array['CHALLENGE_GIVEN_UP'] end as types,
+          array[json_build_object('challenge_id', l.challenge_id, 'provider', l.provider,
+            'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
         update signature set ${movedChain(sql)}, ${erasedPhone(sql)}

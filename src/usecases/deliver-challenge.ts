@@ -104,7 +104,7 @@ export class DeliverChallenge {
       outcome: "not_accepted",
       retryable: true,
     });
-    return await this.#outcomes.giveUp(run, absent);
+    return await this.#outcomes.giveUp(run, absent, signal);
   }
 
   async #send(
@@ -190,9 +190,9 @@ export class DeliverChallenge {
         observer.observe({ type: "upkeep_failed", step: "deliver_challenge", cause: error });
         return { end: "unsettled" };
       }
-      if (error.outcome === "rejected") return await this.#outcomes.refused(run, error);
+      if (error.outcome === "rejected") return await this.#outcomes.refused(run, error, signal);
       if (signal.aborted) return await this.#outcomes.handOn(run);
-      if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error);
+      if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error, signal);
       return await this.#outcomes.park(run, lookUps);
     }
   }
