@@ -171,6 +171,7 @@ export class SignatureModel {
     if (challenge.status !== "pending" || challenge.leaseUntil !== undefined || !this.#lives(now))
       return false;
     challenge.callsLeft = modelRules.calls;
+    this.timeline.push("CHALLENGE_TAKEN_OVER");
     this.#lease(challenge, now);
     return true;
   }

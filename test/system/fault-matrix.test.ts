@@ -273,7 +273,11 @@ describe("A message through faults of Twilio's", () => {
     expect(again.replayed).toBe(true);
     expect(again.signature?.challenge?.status).toBe(ChallengeStatus.SENT);
     const history = await client.getSignature({ signatureId });
-    expect(timelineOf(history)).toEqual(["CHALLENGE_GIVEN_UP connection 4", "CHALLENGE_SENT answer 5"]);
+    expect(timelineOf(history)).toEqual([
+      "CHALLENGE_GIVEN_UP connection 4",
+      "CHALLENGE_TAKEN_OVER",
+      "CHALLENGE_SENT answer 5",
+    ]);
     expect(double.messagesTo(to)).toHaveLength(1);
   });
 
