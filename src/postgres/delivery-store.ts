@@ -143,16 +143,17 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   async knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>> {
     const { sql } = this.#db;
     const rows = await sql<{ provider_challenge_id: string }[]>`
-      select provider_challenge_id from challenge
-      where provider_challenge_id = any (${providerChallengeIds as string[]}::text[])
-        and id <> ${challengeId}::uuid`;
+      select other.provider_challenge_id
+      from challenge c join challenge other on other.provider = c.provider and other.id <> c.id
+      where c.id = ${challengeId}::uuid
+        and other.provider_challenge_id = any (${providerChallengeIds as string[]}::text[])`;
     return new Set(rows.map((row) => row.provider_challenge_id));
   }
 
   async giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined> {
     const { sql } = this.#db;
-    const [row] = await sql<SignatureRow[]>`
     // Pending without a lease under the same epoch: this owner gave it up and did not hear of it.
+    const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
         select s.*, t.now, c.id as challenge_id, c.calls, c.provider, c.lease_until is null as known
         from t, signature s join challenge c on c.signature_id = s.id
