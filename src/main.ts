@@ -167,7 +167,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     ownPerSecond: (name) => tls?.callers().list.find((caller) => caller.name === name)?.perSecond,
   });
   const sending = {
-    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, clock, random, observer },
+    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
     ...{ callerLimit, pumping },
     routes: [{ channel: twilio.channel, provider: twilio.name }] satisfies Route[],
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },

@@ -116,7 +116,19 @@ export class Replica {
       leaseMs,
     });
     const sending = {
-      ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, clock, random, observer },
+      ...{
+        signatures,
+        deliveries,
+        reader,
+        keys,
+        deliver,
+        replay,
+        inFlight,
+        changes,
+        clock,
+        random,
+        observer,
+      },
       routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
       challenge: { brand: "", webOtpHost: "", calls, leaseMs },
       ...{ callerLimit: settings.callerLimit, pumping: settings.pumping },

@@ -15,6 +15,8 @@ import {
   timelineOf,
 } from "../support/signature-requests.ts";
 
+const metricsOf = async ({ opsUrl }: RouterProcess) => await (await fetch(`${opsUrl}/metrics`)).text();
+
 describe("Two live replicas on one database", () => {
   let database: TestDatabase;
   let installation: LiveInstallation;
@@ -123,6 +125,10 @@ describe("Two live replicas on one database", () => {
     expect(challengeStatusName(signature?.challenge?.status)).toBe("SENT");
     const history = await one.client.getSignature({ signatureId: signature?.id ?? "" });
     expect(timelineOf(history)).toEqual(["OUTCOME_UNKNOWN connection 1", "CHALLENGE_SENT receipt 1"]);
+    // The work itself has ended, not the caller's wait alone.
+    await expect
+      .poll(async () => /^signature_in_flight\S* (\d+)/m.exec(await metricsOf(waiting))?.[1])
+      .toBe("0");
     expect(double.messagesTo(to)).toHaveLength(1);
     expect(double.calls.filter((call) => call.to === to)).toHaveLength(1);
     expect(lookUps).not.toContain(to);
