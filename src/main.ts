@@ -161,14 +161,14 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const inFlight = new InFlight(observer);
   const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
   const lines = new Map([[twilio.name, line]]);
-  const deliver = new DeliverChallenge({ lines, deliveries, keys, clock, observer });
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
   const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
   const { callerLimit, pumping } = outerLimits(config.signature, {
     ...{ database, store, clock, observer },
     ownPerSecond: (name) => tls?.callers().list.find((caller) => caller.name === name)?.perSecond,
   });
   const sending = {
-    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, clock, random, observer },
+    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
     ...{ callerLimit, pumping },
     routes: [{ channel: twilio.channel, provider: twilio.name }] satisfies Route[],
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },

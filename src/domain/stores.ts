@@ -77,6 +77,8 @@ export interface ChallengeMaterial {
   readonly lease: Lease;
   /** The owner before stepped aside on purpose, with its budget used up or its look-up unreadable. */
   readonly parked: boolean;
+  /** Of the signature, when the lease was given. */
+  readonly version: number;
   readonly callsLeft: number;
   readonly calls: number;
   readonly lookUps: number;
@@ -204,6 +206,13 @@ export interface Acceptance {
   readonly effect: "sent" | "duplicate" | "nothing_new";
 }
 
+/** What is on record of a challenge, and the version of its signature that shows it. */
+export interface ChallengeStanding {
+  readonly version: number;
+  /** The message that the provider has, as it is recorded; undefined while none is known. */
+  readonly accepted: ProviderResult | undefined;
+}
+
 export interface DeliveryStore {
   /** Keeps a verified report as it came; a repeated one, or one about an unknown challenge, changes nothing. */
   reported(receipt: DeliveryReceipt): Promise<void>;
@@ -218,14 +227,17 @@ export interface DeliveryStore {
     result: ProviderResult,
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined>;
+  /** Records that the provider never takes it; the same refusal again changes nothing. */
   refused(challengeId: string, errorCode: string): Promise<Signature>;
   /** Records that a call's outcome is not known, and renews the lease. */
-  unknown(challengeId: string, lease: Lease, errorCode: string): Promise<void>;
+  unknown(challengeId: string, lease: Lease, errorCode: string): Promise<ChallengeStanding>;
   /** Records a look-up that found nothing, or that failed, and renews the lease. */
-  lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<void>;
-  /** Which of these ids belong to other challenges already. */
+  lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<ChallengeStanding>;
+  /** Read once the signature has changed; undefined for an unknown challenge. */
+  standing(challengeId: string): Promise<ChallengeStanding | undefined>;
+  /** Which of these ids belong to other challenges of the same provider already. */
   knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>>;
-  /** Ends the work: certainly nothing was taken. Undefined where the lease was lost. */
+  /** Ends the work: certainly nothing was taken. Again it changes nothing; undefined where the lease was lost. */
   giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined>;
   /** Steps aside until the pause is over; the outcome stays unknown. */
   park(challengeId: string, lease: Lease, pauseMs: number): Promise<void>;

@@ -6,7 +6,7 @@ import type { ChallengeMaterial } from "../domain/stores.ts";
 export function materialColumns(sql: Sql): Fragment {
   return sql`
     s.id as signature_id, c.id as challenge_id, c.channel, c.provider, c.lease_epoch, c.calls, c.calls_left,
-    c.look_ups, c.brand, c.web_otp_host,
+    c.look_ups, s.chain_length as version, c.brand, c.web_otp_host,
     (extract(epoch from t.now - c.first_call_at) * 1000)::float8 as first_call_age_ms,
     (extract(epoch from s.expires_at - t.now) * 1000)::float8 as life_left_ms,
     (extract(epoch from s.expires_at - s.created_at) * 1000)::float8 as life_ms,
@@ -22,6 +22,7 @@ export interface MaterialRow {
   readonly channel: Channel;
   readonly provider: string;
   readonly lease_epoch: number;
+  readonly version: number;
   readonly calls: number;
   readonly calls_left: number;
   readonly look_ups: number;
@@ -50,6 +51,7 @@ export function toMaterial(row: MaterialRow, leaseMs: number, parked = false): C
     provider: row.provider,
     lease: { epoch: row.lease_epoch, durationMs: leaseMs },
     parked,
+    version: row.version,
     calls: row.calls,
     callsLeft: row.calls_left,
     lookUps: row.look_ups,

@@ -2,14 +2,21 @@ import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
 import type { ProviderResult } from "../domain/provider.ts";
 import type { Signature } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
-import type { Acceptance, AcceptanceSource, DeliveryStore, Lease } from "../domain/stores.ts";
+import type {
+  Acceptance,
+  AcceptanceSource,
+  ChallengeStanding,
+  DeliveryStore,
+  Lease,
+} from "../domain/stores.ts";
 import { recordAcceptance } from "./acceptance.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { Leases } from "./leases.ts";
 import { keepProviderReceipt } from "./provider-receipt.ts";
 import { recordReceipt } from "./receipt.ts";
-import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
+import { type SignatureRow, signatureColumns, toSignature, versionColumn } from "./snapshot.ts";
+import { messageColumns, type StandingRow, toStanding } from "./standing.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
 
 /** The steps of whoever sends a challenge, and the facts that come back. */
@@ -58,13 +65,15 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     const { sql } = this.#db;
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider,
+          c.provider_challenge_id is null and c.provider_error_code = ${errorCode} as known
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid
         for update of s, c
       ), d as (
-        select l.*, array['CHALLENGE_REFUSED'] as types, array[json_build_object('challenge_id', l.challenge_id,
-          'provider', l.provider, 'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        select l.*, case when l.known then '{}'::text[] else array['CHALLENGE_REFUSED'] end as types,
+          array[json_build_object('challenge_id', l.challenge_id, 'provider', l.provider,
+            'provider_error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
         update signature set ${movedChain(sql)}, ${erasedPhone(sql)}
@@ -82,12 +91,12 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     return toSignature(row!);
   }
 
-  async unknown(challengeId: string, lease: Lease, errorCode: string): Promise<void> {
-    await this.#note(challengeId, lease, "OUTCOME_UNKNOWN", { error_code: errorCode }, false);
+  unknown(challengeId: string, lease: Lease, errorCode: string): Promise<ChallengeStanding> {
+    return this.#note(challengeId, lease, "OUTCOME_UNKNOWN", { error_code: errorCode }, false);
   }
 
-  async lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<void> {
-    await this.#note(challengeId, lease, "LOOKED_UP", { found }, true);
+  lookedUp(challengeId: string, lease: Lease, found: "nothing" | "unreadable"): Promise<ChallengeStanding> {
+    return this.#note(challengeId, lease, "LOOKED_UP", { found }, true);
   }
 
   /** Appends a fact about the calls so far and, for the owner of the lease, renews it. */
@@ -97,9 +106,9 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     type: "OUTCOME_UNKNOWN" | "LOOKED_UP",
     facts: Record<string, string>,
     lookUp: boolean,
-  ): Promise<void> {
+  ): Promise<ChallengeStanding> {
     const { sql } = this.#db;
-    await sql`
+    const [row] = await sql<StandingRow[]>`
       with ${this.#db.now()}, l as (
         select s.*, t.now, c.id as challenge_id, c.calls
         from t, signature s join challenge c on c.signature_id = s.id
@@ -113,32 +122,48 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
       ), ${appendedEvents(sql)}, u as (
         update signature set ${movedChain(sql)} from h where signature.id = h.id
       )
-      update challenge set look_ups = challenge.look_ups + ${lookUp ? 1 : 0}::int,
-        lease_until = case when challenge.lease_epoch = ${lease.epoch} and challenge.lease_until is not null
-          then h.now + ${milliseconds(sql, lease.durationMs)} else challenge.lease_until end
-      from h where challenge.id = h.challenge_id`;
+      update challenge c set look_ups = c.look_ups + ${lookUp ? 1 : 0}::int,
+        lease_until = case when c.lease_epoch = ${lease.epoch} and c.lease_until is not null
+          then h.now + ${milliseconds(sql, lease.durationMs)} else c.lease_until end
+      from h where c.id = h.challenge_id
+      returning h.chain_length + cardinality(h.types) as version, ${messageColumns(sql)}`;
+    return toStanding(row!);
+  }
+
+  async standing(challengeId: string): Promise<ChallengeStanding | undefined> {
+    const { sql } = this.#db;
+    const [row] = await sql<StandingRow[]>`
+      with ${this.#db.now()}
+      select ${versionColumn(sql)}, ${messageColumns(sql)}
+      from t, challenge c join signature s on s.id = c.signature_id
+      where c.id = ${challengeId}::uuid`;
+    return row && toStanding(row);
   }
 
   async knownElsewhere(challengeId: string, providerChallengeIds: readonly string[]): Promise<Set<string>> {
     const { sql } = this.#db;
     const rows = await sql<{ provider_challenge_id: string }[]>`
-      select provider_challenge_id from challenge
-      where provider_challenge_id = any (${providerChallengeIds as string[]}::text[])
-        and id <> ${challengeId}::uuid`;
+      select other.provider_challenge_id
+      from challenge c join challenge other on other.provider = c.provider and other.id <> c.id
+      where c.id = ${challengeId}::uuid
+        and other.provider_challenge_id = any (${providerChallengeIds as string[]}::text[])`;
     return new Set(rows.map((row) => row.provider_challenge_id));
   }
 
   async giveUp(challengeId: string, lease: Lease, errorCode: string): Promise<Signature | undefined> {
     const { sql } = this.#db;
+    // Pending without a lease under the same epoch: this owner gave it up and did not hear of it.
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.calls, c.provider, c.lease_until is null as known
         from t, signature s join challenge c on c.signature_id = s.id
-        where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null
+        where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch}
+          and (c.lease_until is not null or c.status = 'pending')
         for update of s, c
       ), d as (
-        select l.*, array['CHALLENGE_GIVEN_UP'] as types, array[json_build_object('challenge_id', l.challenge_id,
-          'provider', l.provider, 'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
+        select l.*, case when l.known then '{}'::text[] else array['CHALLENGE_GIVEN_UP'] end as types,
+          array[json_build_object('challenge_id', l.challenge_id, 'provider', l.provider,
+            'error_code', ${errorCode}::text, 'attempt', l.calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
         update signature set ${movedChain(sql)}, ${erasedPhone(sql)}

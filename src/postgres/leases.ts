@@ -36,10 +36,9 @@ export class Leases {
           and s.status = any (${openStatuses}::text[]) and s.expires_at > t.now
         for update of s, c
       ), d as (
-        select l.*,
-          case when ${orderedBy ?? null}::text is null then '{}'::text[] else array['CHALLENGE_TAKEN_OVER'] end as types,
-          array[json_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text,
-            'ordered_by', ${orderedBy ?? ""}::text)::text] as details
+        select l.*, array['CHALLENGE_TAKEN_OVER'] as types, array[(
+          jsonb_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text)
+            || ${JSON.stringify(orderedBy === undefined ? {} : { ordered_by: orderedBy })}::text::jsonb)::text] as details
         from l
       ), ${appendedEvents(sql)}, s as (
         update signature set ${movedChain(sql)} from h where signature.id = h.id returning signature.*

@@ -9,6 +9,7 @@ import {
   signatureColumns,
   toChallenge,
   toSignature,
+  versionColumn,
 } from "./snapshot.ts";
 
 interface EventRow {
@@ -78,12 +79,9 @@ export class PostgresSignatureReader implements SignatureReader {
 
   async versions(signatureIds: readonly string[]): Promise<Map<string, number>> {
     const { sql } = this.#db;
-    // Half a step ahead once the expiry has passed and is not recorded yet: watchers see it at once.
     const rows = await sql<{ id: string; version: number }[]>`
       with ${this.#db.now()}
-      select s.id, s.chain_length + case
-        when s.status in ('pending', 'challenge_sent') and s.expires_at <= t.now then 0.5 else 0
-      end::float8 as version
+      select s.id, ${versionColumn(sql)}
       from t, signature s where s.id = any (${signatureIds as string[]}::uuid[])`;
     return new Map(rows.map((row) => [row.id, row.version]));
   }

@@ -2,6 +2,17 @@ import type { Fragment, Sql } from "postgres";
 import type { Challenge, ChallengeStatus, Channel } from "../domain/challenge.ts";
 import type { AbortReason, Signature, SignatureStatus } from "../domain/signature.ts";
 
+/**
+ * The version of the signature of the alias `s`. Half a step ahead once its expiry, by the alias `t`, has
+ * passed and is not recorded yet: watchers see it at once.
+ */
+export function versionColumn(sql: Sql): Fragment {
+  return sql`
+    (s.chain_length + case
+      when s.status in ('pending', 'challenge_sent') and s.expires_at <= t.now then 0.5 else 0
+    end)::float8 as version`;
+}
+
 /** Columns of a challenge as callers see it, from the aliases `s`, `c` and `t`. */
 export function challengeColumns(sql: Sql): Fragment {
   return sql`

@@ -163,6 +163,7 @@ export const metricDefinitions = {
         "take_over",
         "deliver_challenge",
         "record_acceptance",
+        "record_failure",
         "expire",
         "erase_phone_numbers",
         "purge_keys",

@@ -3,16 +3,24 @@ import type { KeySource } from "../domain/keys.ts";
 import type { Observer } from "../domain/observation.ts";
 import { type CallPermit, LeaseLost, ProviderError } from "../domain/provider.ts";
 import type { SendingPlan } from "../domain/sending-policy.ts";
-import type { AcceptanceSource, ChallengeMaterial, DeliveryStore, Lease } from "../domain/stores.ts";
+import type {
+  AcceptanceSource,
+  ChallengeMaterial,
+  ChallengeStanding,
+  DeliveryStore,
+  Lease,
+} from "../domain/stores.ts";
 import { type DeliveryEnd, type DeliveryRun, idsOf, type ProviderLine } from "./delivery-run.ts";
 import { LookUpChallenge } from "./look-up-challenge.ts";
 import { type OutgoingChallenge, openChallenge } from "./outgoing-challenge.ts";
 import { RecordOutcome } from "./record-outcome.ts";
+import type { SignatureChanges } from "./signature-changes.ts";
 
 interface Deps {
   readonly lines: ReadonlyMap<string, ProviderLine>;
   readonly deliveries: DeliveryStore;
   readonly keys: KeySource;
+  readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly observer: Observer;
 }
@@ -76,9 +84,10 @@ export class DeliverChallenge {
     const challenge = await openChallenge(this.#deps.keys, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
-    const resolution = await this.#lookUp.execute(run, signal);
+    const standing = { version: material.version, accepted: undefined };
+    const { resolution, knownBy } = await this.#lookUp.execute(run, standing, signal);
     if (resolution === "unknown") return await this.#outcomes.park(run, material.lookUps);
-    if (resolution !== "absent") return await this.#outcomes.accepted(run, resolution, "look_up", signal);
+    if (resolution !== "absent") return await this.#outcomes.accepted(run, resolution, knownBy, signal);
     const spent = this.#deps.clock.now() - startedAt;
     const lifeMs = material.lifeLeftMs - spent;
     // A code that is almost dead is of no use to the customer; the caller decides what comes next.
@@ -95,7 +104,7 @@ export class DeliverChallenge {
       outcome: "not_accepted",
       retryable: true,
     });
-    return await this.#outcomes.giveUp(run, absent);
+    return await this.#outcomes.giveUp(run, absent, signal);
   }
 
   async #send(
@@ -109,6 +118,7 @@ export class DeliverChallenge {
     let { begun, startedAt, lifeMs } = start;
     let attempt = 1;
     let source: AcceptanceSource = "answer";
+    let standing: ChallengeStanding = { version: 0, accepted: undefined };
     let lookUps = 0;
     let absent = false;
     let sentAgain = false;
@@ -147,15 +157,15 @@ export class DeliverChallenge {
           attempt,
         });
         if (error.outcome === "unknown") {
-          await deliveries.unknown(challenge.challengeId, lease, error.providerErrorCode);
+          standing = await deliveries.unknown(challenge.challengeId, lease, error.providerErrorCode);
         }
       },
       resolve: async (_error, resolveSignal) => {
-        const resolution = await this.#lookUp.execute(run, resolveSignal);
+        const { resolution, knownBy } = await this.#lookUp.execute(run, standing, resolveSignal);
         lookUps += 1;
         absent = resolution === "absent";
         sentAgain ||= absent;
-        if (typeof resolution === "object") source = "look_up";
+        if (typeof resolution === "object") source = knownBy;
         return resolution;
       },
       refreshCredentials: () => line.refreshCredentials(),
@@ -180,9 +190,9 @@ export class DeliverChallenge {
         observer.observe({ type: "upkeep_failed", step: "deliver_challenge", cause: error });
         return { end: "unsettled" };
       }
-      if (error.outcome === "rejected") return await this.#outcomes.refused(run, error);
+      if (error.outcome === "rejected") return await this.#outcomes.refused(run, error, signal);
       if (signal.aborted) return await this.#outcomes.handOn(run);
-      if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error);
+      if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error, signal);
       return await this.#outcomes.park(run, lookUps);
     }
   }

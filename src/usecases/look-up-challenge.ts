@@ -2,18 +2,29 @@ import type { Clock } from "../domain/clock.ts";
 import type { Observer } from "../domain/observation.ts";
 import { ProviderError, type ProviderResult } from "../domain/provider.ts";
 import type { Resolution } from "../domain/sending-policy.ts";
-import type { DeliveryStore } from "../domain/stores.ts";
+import type { AcceptanceSource, ChallengeStanding, DeliveryStore } from "../domain/stores.ts";
 import { type DeliveryRun, idsOf } from "./delivery-run.ts";
 import type { RecordOutcome } from "./record-outcome.ts";
+import type { SignatureChanges } from "./signature-changes.ts";
 
 interface Deps {
   readonly deliveries: DeliveryStore;
   readonly outcomes: RecordOutcome;
+  readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly observer: Observer;
 }
 
-/** Finds out at the provider what became of a message, before anything is sent again. */
+/** What became of a message, and how that is known. */
+export interface Finding {
+  readonly resolution: Resolution;
+  readonly knownBy: AcceptanceSource;
+}
+
+/** Ends the pause; a signal that fires without a reason makes an error with a stack for each. */
+const ended = new Error("the pause has ended");
+
+/** Finds out what became of a message, before anything is sent again: by what is recorded, or at the provider. */
 export class LookUpChallenge {
   readonly #deps: Deps;
 
@@ -21,31 +32,35 @@ export class LookUpChallenge {
     this.#deps = deps;
   }
 
-  /** Waits until what the provider took can show, and reads its list. */
-  async execute(run: DeliveryRun, signal: AbortSignal): Promise<Resolution> {
+  /**
+   * Waits until what the provider took can show, and reads its list. A receipt that any replica records
+   * until then says it all: the provider is not asked.
+   * @param standing what was on record when the outcome became unknown, or the lease was taken over
+   */
+  async execute(run: DeliveryRun, standing: ChallengeStanding, signal: AbortSignal): Promise<Finding> {
     const { deliveries, observer, outcomes } = this.#deps;
     const { challenge, lease } = run;
     const ids = idsOf(run);
+    const reported = standing.accepted ?? (await this.#reported(run, standing.version, signal));
+    if (reported !== undefined) return { resolution: reported, knownBy: "receipt" };
     let listed: ProviderResult[];
     try {
       listed = await this.#listed(run, signal);
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
       observer.observe({ type: "looked_up", ...ids, found: "unreadable" });
-      await deliveries.lookedUp(challenge.challengeId, lease, "unreadable");
-      return "unknown";
+      return finding("unknown", await deliveries.lookedUp(challenge.challengeId, lease, "unreadable"));
     }
     const [first, ...others] = listed;
     observer.observe({ type: "looked_up", ...ids, found: first === undefined ? "nothing" : "message" });
     if (first === undefined) {
-      await deliveries.lookedUp(challenge.challengeId, lease, "nothing");
-      return "absent";
+      return finding("absent", await deliveries.lookedUp(challenge.challengeId, lease, "nothing"));
     }
     if (others.length > 0) {
       await outcomes.record(run, first, "look_up", signal);
       for (const other of others) await outcomes.record(run, other, "look_up", signal);
     }
-    return first;
+    return { resolution: first, knownBy: "look_up" };
   }
 
   /**
@@ -53,19 +68,53 @@ export class LookUpChallenge {
    * neither when a message shows nor that an abandoned request is dropped. What shows late is recorded.
    */
   async forDuplicates(run: DeliveryRun, signal: AbortSignal): Promise<void> {
+    await this.#deps.clock.sleep(run.line.settleMs, signal);
     for (const message of await this.#listed(run, signal)) {
       await this.#deps.outcomes.record(run, message, "look_up", signal);
     }
   }
 
-  /** What the list shows of this challenge after the pause; messages of other challenges are left out. */
+  /**
+   * The settling pause. It ends early, with the message, once somebody recorded that the provider has it.
+   * Waiting costs no query of its own, and a change of the signature one.
+   */
+  async #reported(
+    { challenge, line }: DeliveryRun,
+    version: number,
+    signal: AbortSignal,
+  ): Promise<ProviderResult | undefined> {
+    const { changes, clock, deliveries, observer } = this.#deps;
+    const over = new AbortController();
+    const pause = clock.sleep(line.settleMs, AbortSignal.any([signal, over.signal]));
+    const paused = pause.then(() => over.abort(ended));
+    paused.catch(() => undefined);
+    try {
+      let seen = version;
+      for (;;) {
+        await Promise.race([paused, changes.next(challenge.signatureId, seen, over.signal)]);
+        if (over.signal.aborted) return undefined;
+        const standing = await deliveries.standing(challenge.challengeId);
+        if (standing?.accepted !== undefined) return standing.accepted;
+        seen = standing?.version ?? seen;
+      }
+    } catch (cause) {
+      // The look-up does without; only a shutdown ends it.
+      signal.throwIfAborted();
+      observer.observe({ type: "upkeep_failed", step: "watch", cause });
+      await paused;
+      return undefined;
+    } finally {
+      over.abort(ended);
+    }
+  }
+
+  /** What the list shows of this challenge; messages of other challenges are left out. */
   async #listed(
     { challenge, line, firstCallAt }: DeliveryRun,
     signal: AbortSignal,
   ): Promise<ProviderResult[]> {
     const { clock, deliveries } = this.#deps;
     const { to, text, challengeId } = challenge;
-    await clock.sleep(line.settleMs, signal);
     const listed = await line.policy.ask(
       (ask) => line.provider.findChallenges({ to, text, firstCallAgeMs: clock.now() - firstCallAt }, ask),
       signal,
@@ -74,4 +123,11 @@ export class LookUpChallenge {
     const elsewhere = await deliveries.knownElsewhere(challengeId, ids);
     return listed.filter((message) => !elsewhere.has(message.providerChallengeId));
   }
+}
+
+/** What a look-up did not find may have been reported while it ran. */
+function finding(resolution: "absent" | "unknown", { accepted }: ChallengeStanding): Finding {
+  return accepted === undefined
+    ? { resolution, knownBy: "look_up" }
+    : { resolution: accepted, knownBy: "receipt" };
 }

@@ -4,7 +4,7 @@ import type { Observer } from "../domain/observation.ts";
 import type { ProviderError, ProviderResult } from "../domain/provider.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { AcceptanceSource, DeliveryStore } from "../domain/stores.ts";
-import type { DeliveryEnd, DeliveryRun } from "./delivery-run.ts";
+import { type DeliveryEnd, type DeliveryRun, idsOf } from "./delivery-run.ts";
 
 interface Deps {
   readonly deliveries: DeliveryStore;
@@ -30,38 +30,33 @@ export class RecordOutcome {
     return signature === undefined ? { end: "unsettled" } : { end: "accepted", signature };
   }
 
-  /** Records an acceptance; while the database is away it tries again for as long as the lease lasts. */
   async record(
     run: DeliveryRun,
     result: ProviderResult,
     source: AcceptanceSource,
     signal: AbortSignal,
   ): Promise<Signature | undefined> {
-    const { clock, deliveries, observer } = this.#deps;
-    const { challengeId, signatureId } = run.challenge;
-    const ids = { signatureId, challengeId, provider: run.line.provider.name };
-    const until = clock.now() + run.lease.durationMs;
-    for (let pauseMs = 50; ; pauseMs = Math.min(1000, pauseMs * 2)) {
-      try {
-        const acceptance = await deliveries.accepted(challengeId, result, source);
-        const { providerChallengeId } = result;
-        if (acceptance?.effect === "sent") {
-          observer.observe({ type: "challenge_sent", ...ids, providerChallengeId, knownBy: source });
-        } else if (acceptance?.effect === "duplicate") {
-          observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
-        }
-        return acceptance?.signature;
-      } catch (error) {
-        observer.observe({ type: "upkeep_failed", step: "record_acceptance", cause: error });
-        if (clock.now() + pauseMs > until || signal.aborted) return undefined;
-        await clock.sleep(pauseMs, signal);
-      }
+    const { deliveries, observer } = this.#deps;
+    const { challengeId } = run.challenge;
+    const ids = idsOf(run);
+    const acceptance = await this.#persistently(run, "record_acceptance", signal, () =>
+      deliveries.accepted(challengeId, result, source),
+    );
+    const { providerChallengeId } = result;
+    if (acceptance?.effect === "sent") {
+      observer.observe({ type: "challenge_sent", ...ids, providerChallengeId, knownBy: source });
+    } else if (acceptance?.effect === "duplicate") {
+      observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
     }
+    return acceptance?.signature;
   }
 
-  async refused(run: DeliveryRun, error: ProviderError): Promise<DeliveryEnd> {
+  async refused(run: DeliveryRun, error: ProviderError, signal: AbortSignal): Promise<DeliveryEnd> {
     const { signatureId, challengeId } = run.challenge;
-    const signature = await this.#deps.deliveries.refused(challengeId, error.providerErrorCode);
+    const signature = await this.#persistently(run, "record_failure", signal, () =>
+      this.#deps.deliveries.refused(challengeId, error.providerErrorCode),
+    );
+    if (signature === undefined) return { end: "unsettled" };
     const { providerErrorCode: errorCode, provider } = error;
     this.#deps.observer.observe({
       type: "sending_failed",
@@ -76,9 +71,11 @@ export class RecordOutcome {
     return { end: "refused", signature, errorCode };
   }
 
-  async giveUp(run: DeliveryRun, error: ProviderError): Promise<DeliveryEnd> {
+  async giveUp(run: DeliveryRun, error: ProviderError, signal: AbortSignal): Promise<DeliveryEnd> {
     const { signatureId, challengeId } = run.challenge;
-    const signature = await this.#deps.deliveries.giveUp(challengeId, run.lease, error.providerErrorCode);
+    const signature = await this.#persistently(run, "record_failure", signal, () =>
+      this.#deps.deliveries.giveUp(challengeId, run.lease, error.providerErrorCode),
+    );
     if (signature === undefined) return { end: "unsettled" };
     const { providerErrorCode: errorCode, provider } = error;
     this.#deps.observer.observe({
@@ -104,5 +101,29 @@ export class RecordOutcome {
   async handOn(run: DeliveryRun): Promise<DeliveryEnd> {
     await this.#deps.deliveries.park(run.challenge.challengeId, run.lease, 0);
     return { end: "unsettled" };
+  }
+
+  /**
+   * Writes down how a call ended; while the database is away it tries again for as long as the lease lasts.
+   * The write MUST change nothing when it is done twice: the first may have been committed unheard of.
+   */
+  async #persistently<T>(
+    run: DeliveryRun,
+    step: string,
+    signal: AbortSignal,
+    write: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { clock, observer } = this.#deps;
+    const until = clock.now() + run.lease.durationMs;
+    for (let pauseMs = 50; ; pauseMs = Math.min(1000, pauseMs * 2)) {
+      try {
+        return await write();
+      } catch (cause) {
+        observer.observe({ type: "upkeep_failed", step, cause });
+        if (clock.now() + pauseMs > until || signal.aborted) return undefined;
+        // A shutdown ends the wait, and one last try is made.
+        await clock.sleep(pauseMs, signal).catch(() => undefined);
+      }
+    }
   }
 }

@@ -85,11 +85,19 @@ export class Replay {
       if (settled && wasRefused(now.challenge))
         throw rejected(now, now.challenge.providerErrorCode ?? "other");
       if (settled && now.challenge.status === "pending" && !now.challenge.inProgress) {
-        throw unavailable(now, "other", undefined);
+        throw unavailable(now, await this.#givenUpWith(caller, now), undefined);
       }
       return now;
     } finally {
       waited.abort();
     }
+  }
+  /** The provider's code that another replica recorded; callers of both hear the same. */
+  async #givenUpWith(caller: string, { id, challenge }: Signature): Promise<string> {
+    const history = await this.#deps.reader.history(caller, id);
+    const givenUp = history?.timeline.findLast(
+      ({ type, details }) => type === "CHALLENGE_GIVEN_UP" && details["challenge_id"] === challenge.id,
+    );
+    return givenUp?.details["error_code"] ?? "other";
   }
 }

@@ -24,6 +24,7 @@ import type { InFlight } from "./in-flight.ts";
 import { openChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
+import type { SignatureChanges } from "./signature-changes.ts";
 import type { ChallengeRules, StartedSignature } from "./start-signature.ts";
 
 export interface SendChallengeCommand {
@@ -44,6 +45,7 @@ interface Deps {
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
   readonly inFlight: InFlight;
+  readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly random: Random;
   readonly routes: readonly Route[];

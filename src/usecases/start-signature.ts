@@ -22,6 +22,7 @@ import type { InFlight } from "./in-flight.ts";
 import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
+import type { SignatureChanges } from "./signature-changes.ts";
 
 export interface StartSignatureCommand {
   readonly caller: string;
@@ -59,6 +60,7 @@ interface Deps {
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
   readonly inFlight: InFlight;
+  readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;

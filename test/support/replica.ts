@@ -103,8 +103,8 @@ export class Replica {
       refreshCredentials: async () => false,
     };
     const lines = new Map([[provider.name, line]]);
-    const deliver = new DeliverChallenge({ lines, deliveries, keys, clock, observer });
     const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
+    const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
     const calls = retryDelaysMs.length + 1;
     const replay = new Replay({
       keys,
@@ -118,7 +118,19 @@ export class Replica {
       leaseMs,
     });
     const sending = {
-      ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, clock, random, observer },
+      ...{
+        signatures,
+        deliveries,
+        reader,
+        keys,
+        deliver,
+        replay,
+        inFlight,
+        changes,
+        clock,
+        random,
+        observer,
+      },
       routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
       challenge: { brand: "", webOtpHost: "", calls, leaseMs },
       ...{ callerLimit: settings.callerLimit, pumping: settings.pumping },

@@ -81,6 +81,7 @@ export class SignatureModel {
 
   refuse(challenge: ModelChallenge, errorCode: string): void {
     challenge.leaseUntil = undefined;
+    if (challenge.sid === undefined && challenge.errorCode === errorCode) return;
     if (challenge.sid === undefined) challenge.errorCode = errorCode;
     this.#fact(challenge, "refuse");
     this.timeline.push("CHALLENGE_REFUSED");
@@ -153,7 +154,8 @@ export class SignatureModel {
   }
 
   giveUp(challenge: ModelChallenge, epoch: number): boolean {
-    if (challenge.epoch !== epoch || challenge.leaseUntil === undefined) return false;
+    if (challenge.epoch !== epoch) return false;
+    if (challenge.leaseUntil === undefined) return challenge.status === "pending";
     challenge.leaseUntil = undefined;
     this.timeline.push("CHALLENGE_GIVEN_UP");
     return true;
@@ -169,6 +171,7 @@ export class SignatureModel {
     if (challenge.status !== "pending" || challenge.leaseUntil !== undefined || !this.#lives(now))
       return false;
     challenge.callsLeft = modelRules.calls;
+    this.timeline.push("CHALLENGE_TAKEN_OVER");
     this.#lease(challenge, now);
     return true;
   }

@@ -6,7 +6,7 @@ import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { failedStart } from "../support/failed-start.ts";
 import { collect, grpcError } from "../support/grpc-client.ts";
 import { LiveInstallation, temporaryDirectory } from "../support/live-installation.ts";
-import type { RouterProcess } from "../support/router-process.ts";
+import { RouterProcess } from "../support/router-process.ts";
 import {
   aPhoneNumber,
   aStartOf,
@@ -14,6 +14,8 @@ import {
   signatureStatusName,
   timelineOf,
 } from "../support/signature-requests.ts";
+
+const metricsOf = async ({ opsUrl }: RouterProcess) => await (await fetch(`${opsUrl}/metrics`)).text();
 
 describe("Two live replicas on one database", () => {
   let database: TestDatabase;
@@ -100,6 +102,36 @@ describe("Two live replicas on one database", () => {
     await one.client.completeSignature({ signatureId, code });
     const last = (await watched).at(-1)?.signature;
     expect(signatureStatusName(last?.status)).toBe("COMPLETED");
+  });
+
+  it("answer a call of unknown outcome by the receipt that reached the other, without a look-up", async () => {
+    // Outside the ingress: its receipts reach the other two alone, and its pause outlasts every deadline.
+    const patient = { TWILIO_SETTLE_MS: "60000", SIGNATURE_LEASE_SECONDS: "30" };
+    const env = installation.environment(patient);
+    await using waiting = await RouterProcess.start({ env, cwd: installation.directory });
+    const { double } = installation;
+    const to = aPhoneNumber();
+    double.plan(to, [
+      {
+        kind: "reset_after_accept",
+        delivery: { receiptDelayMs: 500, receipts: "in_order", outcome: "sent" },
+      },
+    ]);
+    const lookUps: string[] = [];
+    double.on("lookup", (number) => lookUps.push(number));
+    const { signature } = await waiting.client.startSignature(aStartOf(to));
+    const { sid } = await double.messageTo(to);
+    expect(signature?.challenge).toMatchObject({ providerChallengeId: sid, inProgress: false });
+    expect(challengeStatusName(signature?.challenge?.status)).toBe("SENT");
+    const history = await one.client.getSignature({ signatureId: signature?.id ?? "" });
+    expect(timelineOf(history)).toEqual(["OUTCOME_UNKNOWN connection 1", "CHALLENGE_SENT receipt 1"]);
+    // The work itself has ended, not the caller's wait alone.
+    await expect
+      .poll(async () => /^signature_in_flight\S* (\d+)/m.exec(await metricsOf(waiting))?.[1])
+      .toBe("0");
+    expect(double.messagesTo(to)).toHaveLength(1);
+    expect(double.calls.filter((call) => call.to === to)).toHaveLength(1);
+    expect(lookUps).not.toContain(to);
   });
 
   it("refuse a third one that has other keys under the same ids", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { StartSignatureCommand } from "../../src/usecases/start-signature.ts";
-import { aReceipt, failureOf } from "../support/domain.ts";
+import { failureOf } from "../support/domain.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, useService } from "../support/service.ts";
 
@@ -82,27 +82,6 @@ describe("a call whose answer was lost", () => {
     expect(service.provider.calls).toHaveLength(1);
     // It stepped aside on purpose: nobody took anything over.
     expect(await replica.timeline(signature.id)).not.toContain("CHALLENGE_TAKEN_OVER");
-  });
-
-  test("is settled by a receipt that comes before the look-up", async () => {
-    const replica = service.replica();
-    const command = aStartCommand();
-    service.provider.failNext(lost(), { accepted: true });
-    service.provider.listing = false;
-    const call = replica.startSignature.execute(command, 20_000);
-    await service.provider.called(1);
-    await time.pass(1000);
-    const [message] = service.messages(command);
-    const sid = message?.providerChallengeId ?? "";
-    const { signature: pending } = await replica.history(message?.signatureId ?? "");
-    await replica.recordReceipt.execute(aReceipt(pending.challenge.id, sid, { status: "accepted" }));
-    const { signature } = await time.drive(call);
-    expect(signature.challenge).toMatchObject({
-      status: "sent",
-      providerChallengeId: sid,
-      inProgress: false,
-    });
-    expect(service.provider.calls).toHaveLength(1);
   });
 
   test("found twice is recorded as sent once, and as a duplicate", async () => {

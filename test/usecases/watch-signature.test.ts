@@ -52,6 +52,33 @@ describe("WatchSignature", () => {
     await time.drive(call);
   });
 
+  test("shows that what was given up is taken up again", async () => {
+    const replica = service.replica({ retryDelaysMs: [] });
+    const command = aStartCommand();
+    service.provider.failNext(service.provider.error("not_accepted", "20429"));
+    await time.drive(failureOf(replica.startSignature.execute(command, 20_000)));
+    const { signatureId } = await service.idsOf(command);
+    const leaves = new AbortController();
+    const watcher = watch(service.replica(), signatureId, leaves.signal);
+    await time.pass(1000);
+    const held = service.provider.holdNext();
+    const again = replica.startSignature.execute(command, 20_000);
+    await time.pass(1000);
+    held.release();
+    await time.drive(again);
+    await time.pass(1000);
+    leaves.abort();
+    await watcher.ended;
+    expect(watcher.seen.map(({ challenge }) => [challenge.status, challenge.inProgress])).toEqual([
+      ["pending", false],
+      ["pending", true],
+      ["sent", false],
+    ]);
+    expect((await replica.timeline(signatureId)).slice(2)).toEqual([
+      ...["CHALLENGE_GIVEN_UP", "CHALLENGE_TAKEN_OVER", "CHALLENGE_SENT"],
+    ]);
+  });
+
   test("ends with the expiry, whether the sweeper came or not", async () => {
     const replica = service.replica();
     const { signature } = await time.drive(
