@@ -113,6 +113,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
 
   const sandbox = config.sandbox ? await startSandbox() : undefined;
   const credentials = () => sandbox?.credentials ?? secrets.credentials();
+  const refreshCredentials = () => secrets.refreshCredentials();
   const evidenceKey = () => primaryKey(keys.current().evidence);
 
   // Listens before its handlers exist: in the sandbox the callback address is this listener's.
@@ -150,10 +151,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     },
   });
   readiness.set("breaker", "ok");
-  const line: ProviderLine = {
-    ...{ provider: twilio, policy, ...config.twilio },
-    refreshCredentials: () => secrets.refreshCredentials(),
-  };
+  const line: ProviderLine = { provider: twilio, policy, refreshCredentials, ...config.twilio };
 
   const { leaseMs, limits, block } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -212,7 +210,9 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   });
 
   const inbox = sandbox && (await import("./sandbox/inbox.ts")).inboxHandler(sandbox.double);
-  handleHttp = httpRoutes({ publicUrl, credentials, evidenceKey, recordReceipt, logger, inbox });
+  handleHttp = httpRoutes({
+    ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, logger, inbox },
+  });
 
   const tls =
     config.grpc.tls && setUpTls(config.grpc.tls, (error) => logger.error("files not usable", {}, error));
