@@ -35,7 +35,7 @@ import { createLogger } from "./telemetry/logger.ts";
 import { TelemetryObserver } from "./telemetry/observer.ts";
 import { startOpsServer } from "./telemetry/ops-server.ts";
 import { providerMetrics } from "./telemetry/provider-metrics.ts";
-import { Readiness } from "./telemetry/readiness.ts";
+import { checkNames, Readiness } from "./telemetry/readiness.ts";
 import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "./telemetry/runtime-metrics.ts";
 import { startTelemetry } from "./telemetry/sdk.ts";
@@ -72,10 +72,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const instruments = createInstruments(telemetry.meter);
   const observer = new TelemetryObserver({ logger, instruments, now: Date.now });
   const rpcTelemetry = new RpcTelemetry({ logger, instruments, tracing });
-  const readiness = new Readiness({
-    checks: ["database", "secrets", "breaker", "draining"],
-    now: () => new Date(),
-  });
+  const readiness = new Readiness({ checks: checkNames, now: () => new Date() });
 
   const openSecrets = async () =>
     config.vault === undefined
@@ -254,7 +251,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     watched: () => changes.watched,
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
-    ready: () => readiness.ready,
+    readiness,
   });
 
   const [sweepEnd, watchEnd] = [new AbortController(), new AbortController()];
