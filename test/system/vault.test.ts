@@ -210,6 +210,8 @@ describe("Two live replicas with their secrets in Vault", () => {
     expect(sealed).toMatchObject({ status: 200, ready: true });
     expect(sealed.checks["secrets"]).toMatchObject({ state: "degraded", detail: "sealed" });
     expect(Date.parse(sealed.checks["secrets"]?.since ?? "")).toBeGreaterThanOrEqual(before);
+    const metrics = await (await fetch(`${quick.opsUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^signature_check\{[^}]*check="secrets",state="degraded"[^}]*\} 1$/m);
     expect(await complete(slow, await start(quick))).toBe("COMPLETED");
 
     const logins = vault.requestsTo(loginPath).length;
