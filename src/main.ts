@@ -35,7 +35,7 @@ import { createLogger } from "./telemetry/logger.ts";
 import { TelemetryObserver } from "./telemetry/observer.ts";
 import { startOpsServer } from "./telemetry/ops-server.ts";
 import { providerMetrics } from "./telemetry/provider-metrics.ts";
-import { Readiness } from "./telemetry/readiness.ts";
+import { checkNames, Readiness } from "./telemetry/readiness.ts";
 import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "./telemetry/runtime-metrics.ts";
 import { startTelemetry } from "./telemetry/sdk.ts";
@@ -73,10 +73,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const instruments = createInstruments(telemetry.meter);
   const observer = new TelemetryObserver({ logger, instruments, now: Date.now });
   const rpcTelemetry = new RpcTelemetry({ logger, instruments, tracing });
-  const readiness = new Readiness({
-    checks: ["database", "secrets", "breaker", "draining"],
-    now: () => new Date(),
-  });
+  const readiness = new Readiness({ checks: checkNames, now: () => new Date() });
 
   const openSecrets = async () =>
     config.vault === undefined
@@ -114,6 +111,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
 
   const sandbox = config.sandbox ? await startSandbox() : undefined;
   const credentials = () => sandbox?.credentials ?? secrets.credentials();
+  const refreshCredentials = () => secrets.refreshCredentials();
   const evidenceKey = () => primaryKey(keys.current().evidence);
 
   // Listens before its handlers exist: in the sandbox the callback address is this listener's.
@@ -151,10 +149,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     },
   });
   readiness.set("breaker", "ok");
-  const line: ProviderLine = {
-    ...{ provider: twilio, policy, ...config.twilio },
-    refreshCredentials: () => secrets.refreshCredentials(),
-  };
+  const line: ProviderLine = { provider: twilio, policy, refreshCredentials, ...config.twilio };
 
   const { leaseMs, limits, block } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -214,7 +209,9 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   });
 
   const inbox = sandbox && (await import("./sandbox/inbox.ts")).inboxHandler(sandbox.double);
-  handleHttp = httpRoutes({ publicUrl, credentials, evidenceKey, recordReceipt, logger, inbox });
+  handleHttp = httpRoutes({
+    ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, logger, inbox },
+  });
 
   const tls =
     config.grpc.tls && setUpTls(config.grpc.tls, (error) => logger.error("files not usable", {}, error));
@@ -256,7 +253,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     watched: () => changes.watched,
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
-    ready: () => readiness.ready,
+    readiness,
   });
 
   const [sweepEnd, watchEnd] = [new AbortController(), new AbortController()];

@@ -18,7 +18,7 @@ export interface TlsFilesOptions {
   onChange(certificates: TlsCertificates): void;
   /** The new files cannot be used; the certificates before stay. */
   onFault(error: unknown): void;
-  /** Milliseconds between looks at the files; default 5 s. */
+  /** Milliseconds between looks at the files; default 2 s. */
   readonly intervalMs?: number;
 }
 

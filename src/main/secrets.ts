@@ -67,6 +67,9 @@ function configuredCredentials(config: Config): TwilioCredentials | undefined {
 /** Longer than any call to Twilio takes, and the read after it. */
 const recentMs = 30_000;
 
+/** Between two reads of Vault, whoever asks for them; who polls more often than this means it. */
+const mostRefreshPauseMs = 1_000;
+
 /** What one version of the secrets in Vault says. */
 interface Reading {
   readonly credentials: TwilioCredentials;
@@ -98,6 +101,7 @@ export async function vaultSecrets(
       addr: config.addr,
       mount: config.mount,
       pollMs: config.pollMs,
+      refreshEveryMs: Math.min(config.pollMs, mostRefreshPauseMs),
       auth: revealed(config.login),
       validate: (snapshot) => {
         const reading = read(snapshot);

@@ -16,6 +16,12 @@ export class DatabaseAway extends Error {
   readonly code = "CONNECTION_ENDED";
 }
 
+/**
+ * What is said of silence, by the driver and by the kernel. A process that is short of CPU hears it of a server
+ * that has long answered.
+ */
+const silences = ["CONNECT_TIMEOUT", "ETIMEDOUT"];
+
 /** A pool of connections, and the one clock that decides leases, expiry, cooldowns and limits. */
 export class Database {
   readonly #open: () => Sql;
@@ -50,7 +56,8 @@ export class Database {
         types: { bigint: postgres.BigInt },
       });
     this.#open = open(options.connections, 5);
-    this.#openProbe = open(1, 1);
+    // Longer than the watch waits: the driver's verdict does not read first what came in meanwhile.
+    this.#openProbe = open(1, 1.5);
     this.#sql = this.#open();
   }
 
@@ -63,6 +70,7 @@ export class Database {
   /**
    * Whether the database answers in this time and can be written to, over a connection of its own: a full
    * pool is no outage, and a server that became a standby is one. After a failure it connects anew.
+   * "no" is said only of an answer: a refusal, a reset, or a server that cannot be written to.
    */
   async answers(withinMs: number): Promise<"yes" | "no" | "late"> {
     this.#probe ??= this.#openProbe();
@@ -73,7 +81,7 @@ export class Database {
     const asked = probe<{ writable: boolean }[]>`
       select current_setting('transaction_read_only') = 'off' as writable`.then(
       ([row]) => (row?.writable === true ? "yes" : "no"),
-      () => "no" as const,
+      (error: unknown) => (isSilence(error) ? "late" : "no"),
     );
     const answer = await Promise.race([asked, late.promise]);
     clearTimeout(timer);
@@ -108,6 +116,10 @@ export class Database {
     await Promise.all([this.#sql?.end({ timeout: 5 }), this.#probe?.end({ timeout: 0 })]);
     await this.#onClose();
   }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof Error && "code" in error && silences.includes(String(error.code));
 }
 
 /** A duration parameter in milliseconds as an interval. */

@@ -1,6 +1,7 @@
 import { conventionDefinitions } from "./convention-definitions.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import { providerErrorForm, providerErrorWords } from "./provider-error-code.ts";
+import { checkNames, checkStates } from "./readiness.ts";
 
 /** In seconds; from 50 ms to 15 s, the longest that calls for one challenge may take. */
 const callBuckets = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15];
@@ -211,6 +212,13 @@ export const metricDefinitions = {
     unit: "1",
     description: "1 while the process takes calls",
     labels: {},
+  },
+  check: {
+    kind: "gauge",
+    name: "signature.check",
+    unit: "1",
+    description: "1 for the state that each check of /readyz is in",
+    labels: { check: checkNames, state: checkStates },
   },
   build: {
     kind: "gauge",

@@ -1,4 +1,9 @@
-export type CheckState = "ok" | "degraded" | "failed";
+/** What the service looks at before it says that it is ready. */
+export const checkNames = ["database", "secrets", "breaker", "draining"] as const;
+export type CheckName = (typeof checkNames)[number];
+
+export const checkStates = ["ok", "degraded", "failed"] as const;
+export type CheckState = (typeof checkStates)[number];
 
 /** Why a check is not ok. A closed set: the answer of /readyz may be read by anybody on the network. */
 export const checkDetails = [
@@ -15,18 +20,18 @@ export const checkDetails = [
 ] as const;
 export type CheckDetail = (typeof checkDetails)[number];
 
-export interface Check {
-  readonly name: string;
+export interface Check<Name extends string = string> {
+  readonly name: Name;
   readonly state: CheckState;
   /** When it came into this state. */
   readonly since: Date;
   readonly detail: CheckDetail | undefined;
 }
 
-export interface ReadinessReport {
+export interface ReadinessReport<Name extends string = string> {
   /** True while no check failed; a degraded one still serves. */
   readonly ready: boolean;
-  readonly checks: readonly Check[];
+  readonly checks: readonly Check<Name>[];
 }
 
 export type ReadinessListener = (report: ReadinessReport) => void;
@@ -40,7 +45,7 @@ interface Deps<Name extends string> {
 /** Whether this process can take calls, and what keeps it from it. */
 export class Readiness<Name extends string> {
   readonly #now: () => Date;
-  readonly #checks: Map<Name, Check>;
+  readonly #checks: Map<Name, Check<Name>>;
   readonly #listeners = new Set<ReadinessListener>();
 
   constructor({ checks, now }: Deps<Name>) {
@@ -65,7 +70,7 @@ export class Readiness<Name extends string> {
     return [...this.#checks.values()].every(({ state }) => state !== "failed");
   }
 
-  report(): ReadinessReport {
+  report(): ReadinessReport<Name> {
     return { ready: this.ready, checks: [...this.#checks.values()] };
   }
 

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Instruments } from "./instruments.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
+import { type CheckName, checkStates, type ReadinessReport } from "./readiness.ts";
 
 /** What gauges read when somebody collects them. */
 export interface RuntimeSources {
@@ -9,7 +10,7 @@ export interface RuntimeSources {
   readonly watched: () => number;
   readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
   readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
-  readonly ready: () => boolean;
+  readonly readiness: { report(): ReadinessReport<CheckName> };
 }
 
 const nanoseconds = 1e-9;
@@ -30,7 +31,12 @@ export function observeRuntime(instruments: Instruments, sources: RuntimeSources
       gauge.observe(state === current ? 1 : 0, { state });
     }
   });
-  instruments.ready.addCallback((gauge) => gauge.observe(sources.ready() ? 1 : 0));
+  instruments.ready.addCallback((gauge) => gauge.observe(sources.readiness.report().ready ? 1 : 0));
+  instruments.check.addCallback((gauge) => {
+    for (const { name, state: current } of sources.readiness.report().checks) {
+      for (const state of checkStates) gauge.observe(state === current ? 1 : 0, { check: name, state });
+    }
+  });
   const build = { version: sources.version, node: process.version };
   instruments.build.addCallback((gauge) => gauge.observe(1, build));
   return observeProcess(instruments);

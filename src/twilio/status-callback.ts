@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../domain/clock.ts";
 import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
 import { parseUuid } from "../domain/uuid.ts";
 import type { TwilioCredentials } from "./credentials.ts";
@@ -6,8 +7,9 @@ import { keptParameters } from "./kept-parameters.ts";
 import { isMessageSid } from "./message-sid.ts";
 import { providerName } from "./messages-api.ts";
 import { type EvidenceKey, makeProof } from "./proof.ts";
+import { RareRefresh } from "./rare-refresh.ts";
 import { signedUrl, statusCallbackPath } from "./status-callback-url.ts";
-import { formParams, isSignedByTwilio } from "./webhook-signature.ts";
+import { formParams, isSignedByTwilio, mayBeSignature, type SignedRequest } from "./webhook-signature.ts";
 
 /** Twilio's are below 1 KiB. */
 const mostBodyBytes = 16 << 10;
@@ -32,6 +34,9 @@ export interface StatusCallbackDeps {
   readonly publicUrl: string;
   /** The snapshot in force now; every call is refused while there is none. */
   readonly credentials: () => TwilioCredentials | undefined;
+  /** Reads them again: a new auth token may sign before this process has heard of it. */
+  readonly refreshCredentials: () => Promise<unknown>;
+  readonly clock: Pick<Clock, "now">;
   readonly evidenceKey: () => EvidenceKey;
   /** Records what Twilio told; rejects where it could not. */
   readonly record: (receipt: DeliveryReceipt, signal: AbortSignal) => Promise<void>;
@@ -44,6 +49,10 @@ export interface StatusCallbackDeps {
 export function statusCallbackHandler(deps: StatusCallbackDeps) {
   // An ingress may pass the path of PUBLIC_URL on, or strip it.
   const paths = new Set([statusCallbackPath, new URL(signedUrl(deps.publicUrl, "")).pathname]);
+  const refresh = new RareRefresh({ refresh: deps.refreshCredentials, clock: deps.clock });
+  const fits = (request: SignedRequest) => isSignedByTwilio(authTokens(deps.credentials()), request);
+  const isGenuine = async (request: SignedRequest) =>
+    fits(request) || (mayBeSignature(request.signature) && (await refresh.run()) && fits(request));
 
   return async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = "", query] = (request.url ?? "").split(/\?(.*)/s, 2);
@@ -55,9 +64,7 @@ export function statusCallbackHandler(deps: StatusCallbackDeps) {
 
     const url = signedUrl(deps.publicUrl, query === undefined ? "" : `?${query}`);
     const signature = request.headers["x-twilio-signature"];
-    if (!isSignedByTwilio(authTokens(deps.credentials()), { signature, url, body: body.text })) {
-      return answer(response, 403);
-    }
+    if (!(await isGenuine({ signature, url, body: body.text }))) return answer(response, 403);
     try {
       const receipt = receiptOf({ query: query ?? "", body: body.text, key: deps.evidenceKey });
       if (receipt !== undefined) await deps.record(receipt, AbortSignal.timeout(recordTimeoutMs));

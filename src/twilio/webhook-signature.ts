@@ -27,6 +27,11 @@ export function isSignedByTwilio(authTokens: readonly string[], request: SignedR
   });
 }
 
+/** Whether it has the form of one at all: an HMAC-SHA1 in base64. */
+export function mayBeSignature(signature: SignedRequest["signature"]): boolean {
+  return typeof signature === "string" && /^[A-Za-z0-9+/]{27}=$/.test(signature);
+}
+
 /** Decoded parameters; a repeated one as an array. Without a prototype: `__proto__` is a name like any other. */
 export function formParams(body: string): Record<string, string | string[]> {
   const params: Record<string, string | string[]> = Object.create(null);

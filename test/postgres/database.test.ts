@@ -41,6 +41,13 @@ describe("Database", () => {
     expect(await database.answers(2000)).toBe("yes");
   });
 
+  it("takes a connection that is not made in time for late, as other silence, and not for a refusal", async () => {
+    const database = open();
+    await proxy.turn("silent");
+    // Longer than the driver waits for a connection.
+    expect(await database.answers(10_000)).toBe("late");
+  });
+
   it("takes a server that cannot be written to for none", async () => {
     const name = real.sql.unsafe("select current_database() as name");
     const [row] = await name;
@@ -85,6 +92,35 @@ describe("Database", () => {
       process.off("unhandledRejection", listen);
     }
     expect(unheard).toEqual([]);
+  });
+
+  it("closes at once though the server has ended every connection, busy ones too", async () => {
+    const database = new Database({ url: real.url, connections: 4 });
+    await Promise.all(Array.from({ length: 4 }, () => database.sql`select pg_sleep(0.02)`));
+    const busy = Array.from({ length: 8 }, () => database.sql`select pg_sleep(20)`);
+    const ends = Promise.allSettled(busy);
+    const sleeping = async () => {
+      const [row] = await real.sql<{ n: number }[]>`
+        select count(*)::int as n from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'`;
+      return row?.n;
+    };
+    await expect.poll(sleeping, { interval: 10 }).toBe(4);
+    await real.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'signature-router'`;
+    expect((await ends).map(({ status }) => status)).toEqual(Array(8).fill("rejected"));
+    const begunAt = performance.now();
+    await database.close();
+    expect(performance.now() - begunAt).toBeLessThan(1000);
+  });
+
+  it("lets what is under way end before it closes", async () => {
+    const database = new Database({ url: real.url, connections: 1 });
+    const answer = database.sql`select 1 as one from pg_sleep(0.2)`.then(([row]) => row?.["one"]);
+    await database.answers(2000);
+    await database.close();
+    expect(await answer).toBe(1);
   });
 
   it("leaves no guarded call waiting beyond its deadline", async () => {

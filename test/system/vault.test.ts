@@ -1,6 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VaultDouble } from "../../src/sandbox/vault-double.ts";
+import { webhookSignature } from "../../src/sandbox/webhook-signature.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { failedStart } from "../support/failed-start.ts";
 import { LiveInstallation } from "../support/live-installation.ts";
@@ -93,6 +94,20 @@ describe("Two live replicas with their secrets in Vault", () => {
     return "";
   }
 
+  /** How a replica answers a receipt of a challenge that it does not know, signed with this token. */
+  async function receiptAt(replica: RouterProcess, token: string): Promise<number> {
+    const path = `/twilio/status?challenge=${randomUUID()}&attempt=1`;
+    const params = { MessageSid: `SM${"a".repeat(32)}`, MessageStatus: "delivered" };
+    const url = `${installation.environment()["PUBLIC_URL"]}${path}`;
+    const signature = webhookSignature(token, url, new Map(Object.entries(params)));
+    const answer = await fetch(`${replica.httpUrl}${path}`, {
+      method: "POST",
+      headers: { "x-twilio-signature": signature },
+      body: new URLSearchParams(params),
+    });
+    return answer.status;
+  }
+
   /** New keys under new ids beside the old ones, once the quick replica has them and the slow one has not. */
   async function rotate(id: string): Promise<void> {
     for (const ring of Object.values(rings)) {
@@ -161,6 +176,15 @@ describe("Two live replicas with their secrets in Vault", () => {
     expect(await Promise.all(all.map(delivered))).toEqual(Array(all.length).fill("DELIVERED"));
   });
 
+  it("take a receipt signed with a token that they have not heard of yet, and none that is forged", async () => {
+    const version = putTwilio("third-token");
+    tokens = ["third-token", "second-token"];
+    expect(await receiptAt(slow, "third-token")).toBe(204);
+    expect(await receiptAt(slow, "second-token")).toBe(204);
+    expect(await receiptAt(slow, "forged")).toBe(403);
+    await Promise.all([quick, slow].map((replica) => replica.line(`twilio ${version}`)));
+  });
+
   it("never take over another key under an id they know", async () => {
     const started = await start(quick);
     const pepper = rings["code-pepper"] as Ring;
@@ -186,6 +210,8 @@ describe("Two live replicas with their secrets in Vault", () => {
     expect(sealed).toMatchObject({ status: 200, ready: true });
     expect(sealed.checks["secrets"]).toMatchObject({ state: "degraded", detail: "sealed" });
     expect(Date.parse(sealed.checks["secrets"]?.since ?? "")).toBeGreaterThanOrEqual(before);
+    const metrics = await (await fetch(`${quick.opsUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^signature_check\{[^}]*check="secrets",state="degraded"[^}]*\} 1$/m);
     expect(await complete(slow, await start(quick))).toBe("COMPLETED");
 
     const logins = vault.requestsTo(loginPath).length;

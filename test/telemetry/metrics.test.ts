@@ -5,6 +5,7 @@ import type { LabelSet, MetricDefinition } from "../../src/telemetry/metric-defi
 import { metricDefinitions } from "../../src/telemetry/metric-definitions.ts";
 import { TelemetryObserver } from "../../src/telemetry/observer.ts";
 import { providerMetrics } from "../../src/telemetry/provider-metrics.ts";
+import { checkNames, Readiness } from "../../src/telemetry/readiness.ts";
 import { RpcTelemetry } from "../../src/telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "../../src/telemetry/runtime-metrics.ts";
 import { challengeMadeAt, errorCodes, everyObservation, ids, sid } from "./every-observation.ts";
@@ -82,6 +83,7 @@ describe("metrics", () => {
       "signature_build gauge",
       "signature_call_outcomes_total counter",
       "signature_calls_held_back_total counter",
+      "signature_check gauge",
       "signature_closed_total counter",
       "signature_duplicates_total counter",
       "signature_in_flight gauge",
@@ -149,6 +151,29 @@ describe("metrics", () => {
       { level: "warn", message: "circuit breaker changed", state: "open" },
     ]);
   });
+
+  test("tell the state of each check, and whether the process takes calls", async () => {
+    await using started = await startedTelemetry();
+    const readiness = new Readiness({ checks: checkNames, now: () => new Date(0) });
+    const stop = observeRuntime(started.instruments, { ...sources, readiness });
+    const ones = async () =>
+      (await started.series()).flatMap(({ name, labels, value }) =>
+        name === "signature_check" && value === 1 ? [`${labels["check"]} ${labels["state"]}`] : [],
+      );
+    expect((await ones()).sort()).toEqual(checkNames.map((name) => `${name} failed`).sort());
+    for (const name of checkNames) readiness.set(name, "ok");
+    readiness.set("secrets", "degraded", "sealed");
+    expect((await ones()).sort()).toEqual([
+      ...["breaker ok", "database ok", "draining ok", "secrets degraded"],
+    ]);
+    const series = await started.series();
+    expect(series.filter(({ name }) => name === "signature_check")).toHaveLength(12);
+    expect(sampleOf(series, "signature_check", { check: "secrets", state: "ok" })).toBe(0);
+    expect(sampleOf(series, "signature_ready")).toBe(1);
+    readiness.set("draining", "failed", "draining");
+    expect(sampleOf(await started.series(), "signature_ready")).toBe(0);
+    stop();
+  });
 });
 
 const operations = ["rpc_method", "db_operation_name"];
@@ -159,7 +184,7 @@ const sources = {
   watched: () => 2,
   providerCalls: () => ({ inFlight: 1, waiting: 0 }),
   breaker: () => "closed" as const,
-  ready: () => true,
+  readiness: new Readiness({ checks: checkNames, now: () => new Date(0) }),
 };
 
 async function driveEverything({ telemetry, instruments, logger }: StartedTelemetry): Promise<() => void> {

@@ -21,14 +21,25 @@ describe("POST /twilio/status", () => {
   let current: TwilioCredentials | undefined;
   let record: (receipt: DeliveryReceipt) => Promise<void>;
   let receipts: DeliveryReceipt[];
+  let now: number;
+  let refreshes: number;
+  let refresh: () => Promise<unknown>;
 
   beforeEach(async () => {
     current = credentials;
     receipts = [];
+    now = 1_000_000;
+    refreshes = 0;
+    refresh = async () => undefined;
     record = async (receipt) => void receipts.push(receipt);
     const handle = statusCallbackHandler({
       publicUrl,
       credentials: () => current,
+      refreshCredentials() {
+        refreshes += 1;
+        return refresh();
+      },
+      clock: { now: () => now },
       evidenceKey: () => evidence,
       record: (receipt) => record(receipt),
     });
@@ -158,6 +169,53 @@ describe("POST /twilio/status", () => {
     expect(receipts).toHaveLength(2);
   });
 
+  test("a call signed with a token that is not known yet is taken once the secrets were read again", async () => {
+    refresh = async () => {
+      current = { ...credentials, authToken: "rotated" };
+    };
+    expect((await callback()).status).toBe(204);
+    expect(refreshes).toBe(0);
+    const answers = await Promise.all([callback({ token: "rotated" }), callback({ token: "rotated" })]);
+    expect(answers.map(({ status }) => status)).toEqual([204, 204]);
+    expect([refreshes, receipts.length]).toEqual([1, 3]);
+  });
+
+  test("forged calls have the secrets read again at most once in 10 s, and those without a signature never", async () => {
+    expect((await callback({ signature: "" })).status).toBe(403);
+    expect((await callback({ signature: "forged" })).status).toBe(403);
+    expect(refreshes).toBe(0);
+    const statuses = async (count: number) =>
+      (await Promise.all(Array.from({ length: count }, () => callback({ token: "forged" })))).map(
+        ({ status }) => status,
+      );
+    expect(await statuses(5)).toEqual(Array(5).fill(403));
+    now += 9_999;
+    expect(await statuses(5)).toEqual(Array(5).fill(403));
+    expect(refreshes).toBe(1);
+    now += 1;
+    expect(await statuses(1)).toEqual([403]);
+    expect(refreshes).toBe(2);
+  });
+
+  test("calls that come while the secrets are read share that reading, and are refused where it fails", async () => {
+    const reading = Promise.withResolvers<never>();
+    const begun = Promise.withResolvers<void>();
+    refresh = () => {
+      begun.resolve();
+      return reading.promise;
+    };
+    const first = callback({ token: "forged" });
+    await begun.promise;
+    now += 60_000;
+    const second = callback({ token: "forged" });
+    // Answered at once, and so a sign that the one before it waits.
+    expect((await callback()).status).toBe(204);
+    reading.reject(new Error("Vault is away"));
+    expect([(await first).status, (await second).status]).toEqual([403, 403]);
+    expect(refreshes).toBe(1);
+    expect(receipts).toHaveLength(1);
+  });
+
   test("another path is not found and another method not allowed", async () => {
     expect((await callback({ path: "/twilio/other" })).status).toBe(404);
     const response = await callback({ method: "GET" });
@@ -185,6 +243,8 @@ describe("POST /twilio/status", () => {
     const handle = statusCallbackHandler({
       publicUrl: origin,
       credentials: () => current,
+      refreshCredentials: () => refresh(),
+      clock: { now: () => now },
       evidenceKey: () => evidence,
       record: (receipt) => record(receipt),
     });
