@@ -1,47 +1,76 @@
-/**
- * postgres.js 3.4.9 ends the process when a connection goes while a write of its waits for the end of the
- * event loop's turn: `nextWrite` then writes to a socket that is null (porsager/postgres #1154, #1208).
- * Cancelling the wait without forgetting it would leave a pooled connection that never writes again.
- * Nor does anybody hear of its own query for array types, which a new connection begins with, when the
- * connection goes in the middle of it: an unhandled rejection. And a query that is sent between a socket's
- * error and its end is never rejected, and keeps the connection from being used again, for good; an error that
- * was half read would fail the first query of the next connection.
- *
- * @param source of `postgres/src/connection.js`
- * @returns the same with all of it mended
- * @throws Error where the source is another than this was made for
- */
-export function guardedConnectionSource(source: string): string {
-  const write = "    const x = socket.write(chunk, fn)\n";
-  const cancel = "    clearImmediate(nextWriteTimer)\n";
-  const types = "return fetchArrayTypes()\n";
-  const lost =
-    "    !hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))\n";
-  const found = (text: string) => source.split(text).length - 1;
-  if (found(write) !== 1 || found(types) !== 1 || found(lost) !== 1 || found(cancel) !== 2) {
-    throw new Error("postgres.js is not the version that src/postgres/driver-guard.ts was made for");
-  }
-  return source
-    .replace(
-      write,
-      `    if (socket === null) {
+/** A line of `postgres/src/connection.js`, and what stands for it. */
+interface Mend {
+  readonly line: string;
+  readonly by: string;
+  /** How often the line stands there; once unless given. */
+  readonly times?: number;
+}
+
+const closedError = "error(Errors.connection('CONNECTION_CLOSED', options, socket))\n";
+
+const mends: readonly Mend[] = [
+  {
+    // A write waits for the end of the turn; a connection that goes meanwhile leaves no socket to write to, and
+    // the process ended by it (porsager/postgres #1154, #1208).
+    line: "    const x = socket.write(chunk, fn)\n",
+    by: `    if (socket === null) {
       nextWriteTimer !== null && clearImmediate(nextWriteTimer)
       chunk = nextWriteTimer = null
-      ;(query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))
-      return false
+      ;(query || sent.length) && ${closedError}      return false
     }
-${write}`,
-    )
-    .replace(
-      lost,
-      `    ;(query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))
-    query = results = errorResponse = null
+    const x = socket.write(chunk, fn)
+`,
+  },
+  {
+    // Cancelling that wait without forgetting it would leave a pooled connection that never writes again.
+    line: "    clearImmediate(nextWriteTimer)\n",
+    by: "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n",
+    times: 2,
+  },
+  {
+    // Nobody heard of its own first query where the connection went in the middle of it: an unhandled rejection.
+    line: "return fetchArrayTypes()\n",
+    by: "return fetchArrayTypes().catch(errored)\n",
+  },
+  {
+    // A query sent between a socket's error and its end was never rejected, and kept the connection from being
+    // used again; an error that was half read failed the first query of the next connection.
+    line: `    !hadError && (query || sent.length) && ${closedError}`,
+    by: `    ;(query || sent.length) && ${closedError}    query = results = errorResponse = null
     result = new Result()
     rows = 0
 `,
-    )
-    .replace(types, "return fetchArrayTypes().catch(errored)\n")
-    .replaceAll(cancel, `${cancel}    chunk = nextWriteTimer = null\n`);
+  },
+  {
+    // An end that waits for what is under way was not told that the connection had gone with it.
+    line: "    onclose(connection, Errors.connection('CONNECTION_CLOSED', options, socket))\n",
+    by: `    onclose(connection, Errors.connection('CONNECTION_CLOSED', options, socket))
+    initial || ended && (ended(), ending = ended = null)
+`,
+  },
+  {
+    // A peer that is silent never closes, and a transaction is only given up once its connection is closed.
+    line: "      socket.readyState === 'open' && socket.end(b().X().end())\n",
+    by: `      socket.readyState === 'open' && socket.end(b().X().end())
+      socket.readyState !== 'opening' && socket.destroySoon()
+`,
+  },
+];
+
+/**
+ * Mends what postgres.js 3.4.9 does where connections go under it: it may end the process, forget a query, or
+ * wait for ever.
+ *
+ * @param source of `postgres/src/connection.js`
+ * @throws Error where the source is another than this was made for
+ */
+export function guardedConnectionSource(source: string): string {
+  return mends.reduce((mended, { line, by, times = 1 }) => {
+    if (mended.split(line).length - 1 !== times) {
+      throw new Error("postgres.js is not the version that src/postgres/driver-guard.ts was made for");
+    }
+    return mended.replaceAll(line, () => by);
+  }, source);
 }
 
 /** Whether a module is the one that is guarded. */

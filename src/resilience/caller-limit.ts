@@ -37,6 +37,9 @@ const handOutMs = 75;
 /** How much longer grants live while this process is too slow for them, and for how long after that. */
 const extraLifeMs = { least: 250, most: 4_000, keptMs: 10_000 };
 
+/** Grants in a row that may be heard of too late; each lives twice as long as the one before. */
+const mostLate = 5;
+
 /** Limits each caller's new work, over all replicas. */
 export class SharedCallerLimit implements CallerLimit {
   readonly #deps: Deps;
@@ -93,6 +96,7 @@ class CallerAccount {
 
   async #serve(): Promise<void> {
     this.#reserving = true;
+    let late = 0;
     while (this.#waiting.length > 0) {
       const asking = this.#waiting.length;
       const sentAt = this.#deps.clock.now();
@@ -109,7 +113,11 @@ class CallerAccount {
           until: grant.until,
         };
         const served = this.#handOut();
-        // Late answers are of no use either: whoever asked is not kept for another round.
+        if (this.#isLate(this.#batch) && late < mostLate) {
+          late += 1;
+          this.#lengthen();
+          continue;
+        }
         for (const waiter of this.#waiting.splice(0, asking - served)) {
           waiter.reject(exhausted(grant.retryAfterMs));
         }
@@ -142,11 +150,20 @@ class CallerAccount {
         mine = false;
       },
       cameTooLate: () => {
-        this.#extraMs = Math.min(extraLifeMs.most, Math.max(extraLifeMs.least, this.#extraMs * 2));
-        this.#extraUntil = this.#deps.clock.now() + extraLifeMs.keptMs;
+        this.#lengthen();
         if (this.#batch === batch) this.#batch = undefined;
       },
     };
+  }
+
+  /** Whether what was granted was heard of too late to be handed out: nobody is refused for that. */
+  #isLate(batch: { readonly left: number; readonly handOutUntil: number }): boolean {
+    return this.#waiting.length > 0 && batch.left > 0 && this.#deps.clock.now() >= batch.handOutUntil;
+  }
+
+  #lengthen(): void {
+    this.#extraMs = Math.min(extraLifeMs.most, Math.max(extraLifeMs.least, this.#extraMs * 2));
+    this.#extraUntil = this.#deps.clock.now() + extraLifeMs.keptMs;
   }
 
   /** Half of what a grant's time has seen taken of late: more would be granted in vain, and missing elsewhere. */

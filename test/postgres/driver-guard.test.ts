@@ -43,3 +43,39 @@ test("no query is forgotten where all connections are reset under it", async () 
   }
   expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
 });
+
+test("a pool ends though its connection is reset under the query that it waits for", async () => {
+  await using proxy = await DatabaseProxy.start(url);
+  for (let round = 0; round < 5; round += 1) {
+    const sql = postgres(proxy.url, { max: 1, backoff: () => 0 });
+    await sql`select 1`;
+    const asked = sql`select pg_sleep(60)`.catch(() => undefined);
+    await turn();
+    const ended = sql.end();
+    await turn();
+    await proxy.turn("reset");
+    await proxy.turn("fair");
+    await Promise.all([asked, ended]);
+  }
+});
+
+test("a transaction is given up with its pool, though nobody at the other end says a word", async () => {
+  await using proxy = await DatabaseProxy.start(url);
+  const sql = postgres(proxy.url, { max: 1, backoff: () => 0 });
+  const inside = Promise.withResolvers<void>();
+  const transaction = sql.begin(async (tx) => {
+    await tx`select 1`;
+    await proxy.turn("silent");
+    inside.resolve();
+    // Described before it is executed: the connection takes nothing else meanwhile.
+    await tx`select ${1}::int`;
+  });
+  const outcome = transaction.then(
+    () => "committed",
+    (error: { code: string }) => error.code,
+  );
+  await inside.promise;
+  await turn();
+  await sql.end({ timeout: 0 });
+  expect(await outcome).toMatch(/^CONNECTION_/);
+});

@@ -11,8 +11,10 @@ function aLimit(perSecond = 10) {
   const clock = new ManualClock();
   const asked: number[] = [];
   const open: PromiseWithResolvers<CallerGrant>[] = [];
-  const reserve: ReserveCalls = (_caller, count) => {
+  const extra: number[] = [];
+  const reserve: ReserveCalls = (_caller, count, _perSecond, extraMs) => {
     asked.push(count);
+    extra.push(extraMs);
     const reservation = Promise.withResolvers<CallerGrant>();
     open.push(reservation);
     return reservation.promise;
@@ -32,7 +34,7 @@ function aLimit(perSecond = 10) {
     else reservation?.resolve(reply);
     await clock.settle();
   };
-  return { clock, limit, asked, answer };
+  return { clock, limit, asked, extra, answer };
 }
 
 async function ended(calls: readonly Promise<Admission>[]): Promise<string[]> {
@@ -79,6 +81,18 @@ test("what was granted is not handed out once its time is over", async () => {
   expect(asked).toHaveLength(2);
   await answer(grant(0, 400));
   expect(await ended([late])).toEqual(["RATE_LIMITED caller 400"]);
+});
+
+test("a call whose grant was heard of too late gets one that lives longer, and no refusal", async () => {
+  const { limit, asked, extra, answer, clock } = aLimit();
+  const call = limit.take("payments");
+  await clock.advance(80);
+  await answer(grant(1));
+  expect(asked).toHaveLength(2);
+  await clock.advance(100);
+  await answer(grant(1));
+  expect(await ended([call])).toEqual(["admitted"]);
+  expect(extra).toEqual([0, 250]);
 });
 
 test("an exhausted caller is refused without asking until there may be more", async () => {
