@@ -15,10 +15,13 @@ import { appendedEvents, movedChain } from "./timeline.ts";
 /** The steps of whoever sends a challenge, and the facts that come back. */
 export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   readonly #db: Database;
+  readonly #settleMs: number;
 
-  constructor(db: Database) {
+  /** @param settleMs from the acceptance of what was sent again to the first last look at the provider's list */
+  constructor(db: Database, settleMs = 2000) {
     super(db);
     this.#db = db;
+    this.#settleMs = settleMs;
   }
 
   async beginCall(
@@ -43,7 +46,7 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     result: ProviderResult,
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined> {
-    return recordAcceptance(this.#db, challengeId, result, source);
+    return recordAcceptance(this.#db, { challengeId, result, source, settleMs: this.#settleMs });
   }
 
   reported(receipt: DeliveryReceipt): Promise<void> {
@@ -58,7 +61,8 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     const { sql } = this.#db;
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider,
+          c.last_look_up_due_at as look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid
         for update of s, c
@@ -132,7 +136,8 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     const { sql } = this.#db;
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.calls, c.provider
+        select s.*, t.now, c.id as challenge_id, c.calls, c.provider,
+          c.last_look_up_due_at as look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch} and c.lease_until is not null
         for update of s, c

@@ -35,37 +35,45 @@ export class LookUpChallenge {
       await deliveries.lookedUp(challenge.challengeId, lease, "unreadable");
       return "unknown";
     }
-    const [first, ...others] = listed;
-    observer.observe({ type: "looked_up", ...ids, found: first === undefined ? "nothing" : "message" });
-    if (first === undefined) {
+    observer.observe({ type: "looked_up", ...ids, found: listed.length === 0 ? "nothing" : "message" });
+    if (listed.length === 0) {
       await deliveries.lookedUp(challenge.challengeId, lease, "nothing");
       return "absent";
     }
-    if (others.length > 0) {
-      await outcomes.record(run, first, "look_up", signal);
-      for (const other of others) await outcomes.record(run, other, "look_up", signal);
+    let found: ProviderResult | undefined;
+    for (const message of listed) {
+      const acceptance = await outcomes.record(run, message, "look_up", signal);
+      if (acceptance?.effect !== "elsewhere") found ??= message;
     }
-    return first;
+    // All that it shows became other challenges' in the meantime: which of them is whose is not certain enough
+    // to send again.
+    return found ?? "unknown";
   }
 
   /**
    * A last look after a message was sent again because the list did not show the one before: Twilio promises
    * neither when a message shows nor that an abandoned request is dropped. What shows late is recorded.
+   * @throws ProviderError where the list cannot be read
    */
   async forDuplicates(run: DeliveryRun, signal: AbortSignal): Promise<void> {
-    for (const message of await this.#listed(run, signal)) {
+    for (const message of await this.#shown(run, signal)) {
       await this.#deps.outcomes.record(run, message, "look_up", signal);
     }
   }
 
-  /** What the list shows of this challenge after the pause; messages of other challenges are left out. */
-  async #listed(
+  /** What the list shows of this challenge after the pause. */
+  async #listed(run: DeliveryRun, signal: AbortSignal): Promise<ProviderResult[]> {
+    await this.#deps.clock.sleep(run.line.settleMs, signal);
+    return await this.#shown(run, signal);
+  }
+
+  /** What the list shows of this challenge now; messages of other challenges are left out. */
+  async #shown(
     { challenge, line, firstCallAt }: DeliveryRun,
     signal: AbortSignal,
   ): Promise<ProviderResult[]> {
     const { clock, deliveries } = this.#deps;
     const { to, text, challengeId } = challenge;
-    await clock.sleep(line.settleMs, signal);
     const listed = await line.policy.ask(
       (ask) => line.provider.findChallenges({ to, text, firstCallAgeMs: clock.now() - firstCallAt }, ask),
       signal,
