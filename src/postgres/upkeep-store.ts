@@ -66,7 +66,7 @@ export class PostgresUpkeepStore implements UpkeepStore {
         limit ${limit}::int
         for update skip locked
       ), c as (
-        update challenge set lease_until = null, last_look_up_due_at = null from l where challenge.signature_id = l.id
+        update challenge set lease_until = null from l where challenge.signature_id = l.id
       )
       update signature set phone_sealed = null from l where signature.id = l.id returning signature.id`;
     return rows.length;

@@ -170,6 +170,7 @@ export const metricDefinitions = {
         "exchange_traffic",
         "confirm",
         "redact",
+        "last_look_up",
         "watch",
         "http",
         "other",

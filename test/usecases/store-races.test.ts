@@ -177,6 +177,29 @@ describe("facts that come late or twice", () => {
     expect(await phoneAndLease(id)).toEqual({ phone: false, leased: false });
   });
 
+  test.each(["before", "after"])(
+    "a challenge that was sent again keeps the number for its last look, its successor settled %s the closure",
+    async (when) => {
+      const { id, challengeId, lease } = await started();
+      await deliveries.lookedUp(challengeId, lease, "nothing");
+      await deliveries.beginCall(challengeId, lease);
+      await accepted(challengeId, aSid(), "answer");
+      pass(30_000);
+      const next = aNewChallenge();
+      const resend = await signatures.resend(aRequestKey({ scope: id }), id, next, rules);
+      expect(resend.outcome).toBe("created");
+      const steps = [
+        () => accepted(next.id, aSid(), "answer"),
+        () => closings.abort("payments", id, undefined, ""),
+      ];
+      for (const step of when === "before" ? steps : steps.toReversed()) await step();
+      expect(await phoneAndLease(id)).toEqual({ phone: true, leased: false });
+      pass(60_000);
+      for (const { claim } of await upkeep.dueLookUps(50, 1000)) await upkeep.lookedUpAgain(claim);
+      expect(await phoneAndLease(id)).toEqual({ phone: false, leased: false });
+    },
+  );
+
   test("a message that another challenge claimed is sent all the same on the answer's or a receipt's word", async () => {
     for (const source of ["answer", "receipt"] as const) {
       const [claimant, owner, guesser] = [await started(), await started(), await started()];
