@@ -83,7 +83,7 @@ async function recordOnce(
       from l
     ), d as (
       select o.*,
-        case when o.effect = 'sent' and o.calls > 1 and o.look_ups > 0
+        case when o.effect = 'sent' and o.calls > 1 and o.look_ups > 0 and o.phone_sealed is not null
           then o.now + ${milliseconds(sql, settleMs)} else o.last_look_up_due_at end as look_up_due_at,
         case o.effect
           when 'sent' then case when ${lookedUp}
