@@ -103,7 +103,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     guarded(instrumentedStore(adapter, { tracing, instruments, name }), deadlineMs);
   const signatures = store("SignatureStore", new PostgresSignatureStore(database));
   const closings = store("ClosingStore", new PostgresClosingStore(database, config.twilio.provideFeedback));
-  const deliveries = store("DeliveryStore", new PostgresDeliveryStore(database));
+  const deliveries = store("DeliveryStore", new PostgresDeliveryStore(database, config.twilio.settleMs));
   const reader = store("SignatureReader", new PostgresSignatureReader(database));
   const upkeep = store("UpkeepStore", new PostgresUpkeepStore(database));
   const evidence = store("EvidenceStore", new PostgresEvidenceStore(database), auditMs);

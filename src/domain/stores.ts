@@ -200,11 +200,14 @@ export interface ClosingStore {
 /** How an acceptance became known. */
 export type AcceptanceSource = "answer" | "look_up" | "receipt";
 
-export interface Acceptance {
-  readonly signature: Signature;
-  /** `duplicate`: the challenge has another SID already, so the customer got the text twice. */
-  readonly effect: "sent" | "duplicate" | "nothing_new";
-}
+export type Acceptance =
+  | {
+      readonly signature: Signature;
+      /** `duplicate`: the challenge has another SID already, so the customer got the text twice. */
+      readonly effect: "sent" | "duplicate" | "nothing_new";
+    }
+  /** Nothing was recorded: what was looked up is some other challenge's message. */
+  | { readonly effect: "elsewhere"; readonly signature?: undefined };
 
 /** What is on record of a challenge, and the version of its signature that shows it. */
 export interface ChallengeStanding {

@@ -112,7 +112,9 @@ export class PostgresClosingStore implements ClosingStore {
     const wrong = verdict === "transaction_mismatch" ? "TRANSACTION_MISMATCH" : "CODE_REJECTED";
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until from t, signature s
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
+          c.last_look_up_due_at as latest_look_up_due_at
+        from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.id = ${signatureId}::uuid and s.caller = ${caller}
         for update of s, c
@@ -222,7 +224,9 @@ export class PostgresClosingStore implements ClosingStore {
     type Row = SignatureRow & { outcome: Abortion["outcome"]; was: SignatureStatus };
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until from t, signature s
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
+          c.last_look_up_due_at as latest_look_up_due_at
+        from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.id = ${signatureId}::uuid and s.caller = ${caller}
         for update of s, c

@@ -22,10 +22,13 @@ import { appendedEvents, movedChain } from "./timeline.ts";
 /** The steps of whoever sends a challenge, and the facts that come back. */
 export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   readonly #db: Database;
+  readonly #settleMs: number;
 
-  constructor(db: Database) {
+  /** @param settleMs from the acceptance of what was sent again to the first last look at the provider's list */
+  constructor(db: Database, settleMs = 2000) {
     super(db);
     this.#db = db;
+    this.#settleMs = settleMs;
   }
 
   async beginCall(
@@ -50,7 +53,7 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     result: ProviderResult,
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined> {
-    return recordAcceptance(this.#db, challengeId, result, source);
+    return recordAcceptance(this.#db, { challengeId, result, source, settleMs: this.#settleMs });
   }
 
   reported(receipt: DeliveryReceipt): Promise<void> {
@@ -66,7 +69,8 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
         select s.*, t.now, c.id as challenge_id, c.status as challenge_status, c.calls, c.provider,
-          c.provider_challenge_id is null and c.provider_error_code = ${errorCode} as known
+          c.provider_challenge_id is null and c.provider_error_code = ${errorCode} as known,
+          c.last_look_up_due_at as look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid
         for update of s, c
@@ -155,7 +159,8 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     // Pending without a lease under the same epoch: this owner gave it up and did not hear of it.
     const [row] = await sql<SignatureRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.calls, c.provider, c.lease_until is null as known
+        select s.*, t.now, c.id as challenge_id, c.calls, c.provider, c.lease_until is null as known,
+          c.last_look_up_due_at as look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid and c.lease_epoch = ${lease.epoch}
           and (c.lease_until is not null or c.status = 'pending')

@@ -1,19 +1,29 @@
-import type { DueMessage, UpkeepStore } from "../domain/upkeep-store.ts";
-import { closedChallenges, closedSignature } from "./closing.ts";
+import type { Fragment } from "postgres";
+import type { Claim, UpkeepStore, UpkeepTask } from "../domain/upkeep-store.ts";
+import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
+import { closedChallenges, closedSignature, erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { appendedEvents } from "./timeline.ts";
 
 interface DueRow {
   readonly challenge_id: string;
   readonly provider: string;
-  readonly provider_challenge_id: string;
+  readonly until: Date;
+  readonly provider_challenge_id: string | null;
+  readonly further_message_ids: string[];
 }
 
-const toDueMessage = (row: DueRow): DueMessage => ({
-  challengeId: row.challenge_id,
-  provider: row.provider,
-  providerChallengeId: row.provider_challenge_id,
-});
+const dueColumns = {
+  feedback: "feedback_due_at",
+  redaction: "redact_due_at",
+  last_look_up: "last_look_up_due_at",
+} as const;
+
+/**
+ * How long after it was sent again a challenge's list is read once more, each time after a pause three times
+ * its age then (2, 8, 32 and 128 s with the usual settling pause): Twilio does not say when a message shows.
+ */
+const listedWithinMs = 60_000;
 
 /** What falls due without a caller. Batches are bounded and skip rows that another replica holds. */
 export class PostgresUpkeepStore implements UpkeepStore {
@@ -27,7 +37,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const { sql } = this.#db;
     const rows = await sql`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until
+        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
+          c.last_look_up_due_at as latest_look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.status in ('pending', 'challenge_sent') and s.expires_at <= t.now
         order by s.expires_at
@@ -113,35 +124,70 @@ export class PostgresUpkeepStore implements UpkeepStore {
     return rows.length;
   }
 
-  async dueFeedback(limit: number, againMs: number): Promise<DueMessage[]> {
+  async due(task: UpkeepTask, limit: number, againMs: number) {
     const { sql } = this.#db;
     const rows = await sql<DueRow[]>`
-      with ${this.#db.now()}, l as (
-        select c.id, t.now from t, challenge c where c.feedback_due_at <= t.now
-        order by c.feedback_due_at limit ${limit}::int for update of c skip locked
-      )
-      update challenge c set feedback_due_at = l.now + ${milliseconds(sql, againMs)} from l where c.id = l.id
-      returning c.id as challenge_id, c.provider, c.provider_challenge_id`;
-    return rows.map(toDueMessage);
+      ${this.#claimed(task, limit, againMs)}
+      select c.id as challenge_id, c.provider, c.${sql(dueColumns[task])} as until,
+        c.provider_challenge_id, coalesce(c.further_message_ids, '{}') as further_message_ids
+      from c`;
+    return rows.map((row) => {
+      const { challenge_id: challengeId, provider, until } = row;
+      const further = task === "redaction" ? row.further_message_ids : [];
+      const ids = [row.provider_challenge_id, ...further].filter((id) => id !== null);
+      const messages = ids.map((providerChallengeId) => ({ challengeId, provider, providerChallengeId }));
+      return { claim: { challengeId, until }, messages };
+    });
   }
 
-  async dueRedaction(limit: number, againMs: number): Promise<DueMessage[]> {
+  async done(task: UpkeepTask, { challengeId, until }: Claim): Promise<void> {
     const { sql } = this.#db;
-    const rows = await sql<DueRow[]>`
+    const column = sql(dueColumns[task]);
+    await sql`
+      update challenge set ${column} = null where id = ${challengeId}::uuid and ${column} = ${until}::timestamptz`;
+  }
+
+  async dueLookUps(limit: number, againMs: number) {
+    const { sql } = this.#db;
+    const rows = await sql<(MaterialRow & { until: Date })[]>`
+      ${this.#claimed("last_look_up", limit, againMs)}
+      select c.last_look_up_due_at as until, ${materialColumns(sql)}
+      from t, c join signature s on s.id = c.signature_id`;
+    return rows.map((row) => {
+      const material = toMaterial(row, againMs);
+      return { claim: { challengeId: material.challengeId, until: row.until }, material };
+    });
+  }
+
+  async lookedUpAgain({ challengeId, until }: Claim): Promise<void> {
+    const { sql } = this.#db;
+    await sql`
       with ${this.#db.now()}, l as (
-        select c.id, t.now from t, challenge c where c.redact_due_at <= t.now
-        order by c.redact_due_at limit ${limit}::int for update of c skip locked
+        select s.id, c.id as challenge_id, case
+          when s.phone_sealed is not null and t.now - c.sent_at < ${milliseconds(sql, listedWithinMs)}
+            then t.now + 3 * (t.now - c.sent_at)
+        end as next_due_at
+        from t, signature s join challenge c on c.signature_id = s.id
+        where c.id = ${challengeId}::uuid and c.last_look_up_due_at = ${until}::timestamptz
+        for update of s, c
+      ), u as (
+        update signature set ${erasedPhone(sql, sql`h.next_due_at is not null`)} from l h
+        where signature.id = h.id and signature.closed_at is not null
       )
-      update challenge c set redact_due_at = l.now + ${milliseconds(sql, againMs)} from l where c.id = l.id
-      returning c.id as challenge_id, c.provider, c.provider_challenge_id`;
-    return rows.map(toDueMessage);
+      update challenge set last_look_up_due_at = l.next_due_at from l where challenge.id = l.challenge_id`;
   }
 
-  async feedbackDone(challengeId: string): Promise<void> {
-    await this.#db.sql`update challenge set feedback_due_at = null where id = ${challengeId}::uuid`;
-  }
-
-  async redactionDone(challengeId: string): Promise<void> {
-    await this.#db.sql`update challenge set redact_due_at = null where id = ${challengeId}::uuid`;
+  /** CTEs `t` and `c`: challenges whose task is due, which is due again after the pause. */
+  #claimed(task: keyof typeof dueColumns, limit: number, againMs: number): Fragment {
+    const { sql } = this.#db;
+    const column = sql(dueColumns[task]);
+    return sql`
+      with ${this.#db.now()}, l as (
+        select c.id, t.now from t, challenge c where c.${column} <= t.now
+        order by c.${column} limit ${limit}::int for update of c skip locked
+      ), c as (
+        update challenge set ${column} = l.now + ${milliseconds(sql, againMs)} from l where challenge.id = l.id
+        returning challenge.*
+      )`;
   }
 }

@@ -172,6 +172,7 @@ export const metricDefinitions = {
         "exchange_traffic",
         "confirm",
         "redact",
+        "last_look_up",
         "watch",
         "http",
         "other",

@@ -75,6 +75,18 @@ export class DeliverChallenge {
     return await this.#settle(material, startedAt, signal, false);
   }
 
+  /** Reads the list once more of a challenge that was sent again on its word; what shows late is recorded. */
+  async lookForDuplicates(
+    material: ChallengeMaterial,
+    startedAt: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const challenge = await openChallenge(this.#deps.keys, material);
+    if (challenge === undefined) return;
+    const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
+    await this.#lookUp.forDuplicates(run, signal);
+  }
+
   async #settle(
     material: ChallengeMaterial,
     startedAt: number,
@@ -121,7 +133,6 @@ export class DeliverChallenge {
     let standing: ChallengeStanding = { version: 0, accepted: undefined };
     let lookUps = 0;
     let absent = false;
-    let sentAgain = false;
     const plan: SendingPlan = {
       callsLeft: start.calls,
       lifeMs: start.lifeMs,
@@ -164,7 +175,6 @@ export class DeliverChallenge {
         const { resolution, knownBy } = await this.#lookUp.execute(run, standing, resolveSignal);
         lookUps += 1;
         absent = resolution === "absent";
-        sentAgain ||= absent;
         if (typeof resolution === "object") source = knownBy;
         return resolution;
       },
@@ -178,9 +188,7 @@ export class DeliverChallenge {
     });
     try {
       const result = await line.policy.send(plan, signal);
-      const end = await this.#outcomes.accepted(run, result, source, signal);
-      if (sentAgain) this.#lookForDuplicates(run, signal);
-      return end;
+      return await this.#outcomes.accepted(run, result, source, signal);
     } catch (error) {
       if (!(error instanceof ProviderError)) {
         if (error instanceof LeaseLost) return { end: "unsettled" };
@@ -195,14 +203,6 @@ export class DeliverChallenge {
       if (error.outcome === "not_accepted" || absent) return await this.#outcomes.giveUp(run, error, signal);
       return await this.#outcomes.park(run, lookUps);
     }
-  }
-
-  /** Nobody waits for it: it changes nothing about the answer. */
-  #lookForDuplicates(run: DeliveryRun, signal: AbortSignal): void {
-    this.#lookUp.forDuplicates(run, signal).catch((cause: unknown) => {
-      if (!signal.aborted)
-        this.#deps.observer.observe({ type: "upkeep_failed", step: "last_look_up", cause });
-    });
   }
 
   #run(challenge: OutgoingChallenge, lease: Lease, firstCallAt: number): DeliveryRun {

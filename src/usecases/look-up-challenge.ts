@@ -51,24 +51,26 @@ export class LookUpChallenge {
       observer.observe({ type: "looked_up", ...ids, found: "unreadable" });
       return finding("unknown", await deliveries.lookedUp(challenge.challengeId, lease, "unreadable"));
     }
-    const [first, ...others] = listed;
-    observer.observe({ type: "looked_up", ...ids, found: first === undefined ? "nothing" : "message" });
-    if (first === undefined) {
+    observer.observe({ type: "looked_up", ...ids, found: listed.length === 0 ? "nothing" : "message" });
+    if (listed.length === 0) {
       return finding("absent", await deliveries.lookedUp(challenge.challengeId, lease, "nothing"));
     }
-    if (others.length > 0) {
-      await outcomes.record(run, first, "look_up", signal);
-      for (const other of others) await outcomes.record(run, other, "look_up", signal);
+    let found: ProviderResult | undefined;
+    for (const message of listed) {
+      const acceptance = await outcomes.record(run, message, "look_up", signal);
+      if (acceptance?.effect !== "elsewhere") found ??= message;
     }
-    return { resolution: first, knownBy: "look_up" };
+    // All that it shows became other challenges' in the meantime: which of them is whose is not certain enough
+    // to send again.
+    return { resolution: found ?? "unknown", knownBy: "look_up" };
   }
 
   /**
    * A last look after a message was sent again because the list did not show the one before: Twilio promises
    * neither when a message shows nor that an abandoned request is dropped. What shows late is recorded.
+   * @throws ProviderError where the list cannot be read
    */
   async forDuplicates(run: DeliveryRun, signal: AbortSignal): Promise<void> {
-    await this.#deps.clock.sleep(run.line.settleMs, signal);
     for (const message of await this.#listed(run, signal)) {
       await this.#deps.outcomes.record(run, message, "look_up", signal);
     }

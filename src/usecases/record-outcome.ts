@@ -2,8 +2,7 @@ import { wasRefused } from "../domain/challenge.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { ProviderError, ProviderResult } from "../domain/provider.ts";
-import type { Signature } from "../domain/signature.ts";
-import type { AcceptanceSource, DeliveryStore } from "../domain/stores.ts";
+import type { Acceptance, AcceptanceSource, DeliveryStore } from "../domain/stores.ts";
 import { type DeliveryEnd, type DeliveryRun, idsOf } from "./delivery-run.ts";
 
 interface Deps {
@@ -26,7 +25,7 @@ export class RecordOutcome {
     source: AcceptanceSource,
     signal: AbortSignal,
   ): Promise<DeliveryEnd> {
-    const signature = await this.record(run, result, source, signal);
+    const signature = (await this.record(run, result, source, signal))?.signature;
     return signature === undefined ? { end: "unsettled" } : { end: "accepted", signature };
   }
 
@@ -35,7 +34,7 @@ export class RecordOutcome {
     result: ProviderResult,
     source: AcceptanceSource,
     signal: AbortSignal,
-  ): Promise<Signature | undefined> {
+  ): Promise<Acceptance | undefined> {
     const { deliveries, observer } = this.#deps;
     const { challengeId } = run.challenge;
     const ids = idsOf(run);
@@ -48,7 +47,7 @@ export class RecordOutcome {
     } else if (acceptance?.effect === "duplicate") {
       observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
     }
-    return acceptance?.signature;
+    return acceptance;
   }
 
   async refused(run: DeliveryRun, error: ProviderError, signal: AbortSignal): Promise<DeliveryEnd> {

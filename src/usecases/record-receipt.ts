@@ -22,7 +22,7 @@ export class RecordReceipt {
     // A receipt may be the first news of a message whose answer was lost.
     const result = { providerChallengeId, providerProof, sentAt: new Date(0) };
     const acceptance = await deliveries.accepted(challengeId, result, "receipt");
-    if (acceptance === undefined) return;
+    if (acceptance?.signature === undefined) return;
     await deliveries.reported(receipt);
     const ids = { signatureId: acceptance.signature.id, challengeId, provider };
     if (acceptance.effect === "sent") {

@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { DeliveryStore } from "../domain/stores.ts";
-import type { DueMessage, UpkeepStore } from "../domain/upkeep-store.ts";
+import type { DueMessage, UpkeepStore, UpkeepTask } from "../domain/upkeep-store.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
@@ -34,6 +34,8 @@ interface Deps {
 const batch = 50;
 /** Between two tries to confirm or redact a message. */
 const againMs = 5 * 60_000;
+/** Between two tries of a look-up: it cannot wait, its phone number goes ten minutes after the closure. */
+const lookAgainMs = 30_000;
 
 /** Does what falls due without a caller, in every replica: leases that ran out, expiry, erasure, upkeep. */
 export class Sweep {
@@ -90,8 +92,14 @@ export class Sweep {
   }
 
   async #withProvider(signal: AbortSignal): Promise<void> {
-    await this.#step("confirm", () => this.#confirm(signal));
-    await this.#step("redact", () => this.#redact(signal));
+    const { messages } = this.#deps;
+    await this.#step("confirm", () =>
+      this.#messages("feedback", (...due) => messages.confirm(...due), signal),
+    );
+    await this.#step("redact", () =>
+      this.#messages("redaction", (...due) => messages.redact(...due), signal),
+    );
+    await this.#step("last_look_up", () => this.#lookUps(signal));
   }
 
   /** Repeats a step while it finds full batches, a few times at most, so that no step starves the others. */
@@ -116,27 +124,35 @@ export class Sweep {
     return taken.length;
   }
 
-  async #confirm(signal: AbortSignal): Promise<number> {
-    const { messages, upkeep } = this.#deps;
-    const due = await upkeep.dueFeedback(batch, againMs);
+  /** Does at the provider what is due for the messages of each challenge. */
+  async #messages(
+    task: UpkeepTask,
+    ask: (message: DueMessage, signal: AbortSignal) => Promise<"done" | "later">,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { upkeep } = this.#deps;
+    const due = await upkeep.due(task, batch, againMs);
     await Promise.all(
-      due.map(async (message) => {
-        if ((await messages.confirm(message, signal)) === "done")
-          await upkeep.feedbackDone(message.challengeId);
+      due.map(async ({ claim, messages }) => {
+        const ends = await Promise.all(messages.map((message) => ask(message, signal)));
+        if (ends.every((end) => end === "done")) await upkeep.done(task, claim);
       }),
     );
     return due.length;
   }
 
-  async #redact(signal: AbortSignal): Promise<number> {
-    const { messages, upkeep } = this.#deps;
-    const due = await upkeep.dueRedaction(batch, againMs);
-    await Promise.all(
-      due.map(async (message) => {
-        if ((await messages.redact(message, signal)) === "done")
-          await upkeep.redactionDone(message.challengeId);
-      }),
-    );
+  async #lookUps(signal: AbortSignal): Promise<number> {
+    const { clock, deliver, upkeep } = this.#deps;
+    const startedAt = clock.now();
+    const due = await upkeep.dueLookUps(batch, lookAgainMs);
+    const looks = due.map(async ({ claim, material }) => {
+      await deliver.lookForDuplicates(material, startedAt, signal);
+      await upkeep.lookedUpAgain(claim);
+    });
+    await Promise.all(looks).catch((error: unknown) => {
+      // At a shutdown they are left to another replica.
+      if (!signal.aborted) throw error;
+    });
     return due.length;
   }
 }

@@ -38,6 +38,8 @@ export class FakeProvider implements SignatureProvider {
   available = true;
   /** While false, look-ups show nothing: Twilio promises not when a message is listed. */
   listing = true;
+  /** While false, the list shows no texts, as that of an account that redacts at once. */
+  listsTexts = true;
   readonly #now: () => number;
   readonly #fates: CallFate[] = [];
   readonly #lookUpErrors: ProviderError[] = [];
@@ -107,7 +109,8 @@ export class FakeProvider implements SignatureProvider {
     const earliest = this.#now() - query.firstCallAgeMs - toleranceMs;
     return this.accepted
       .filter(
-        ({ to, text, acceptedAt }) => to === query.to && text.includes(query.text) && acceptedAt >= earliest,
+        ({ to, text, acceptedAt }) =>
+          to === query.to && (!this.listsTexts || text.includes(query.text)) && acceptedAt >= earliest,
       )
       .filter(() => this.listing)
       .map((message) => this.#resultOf(message));

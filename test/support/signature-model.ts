@@ -19,7 +19,9 @@ export interface ModelChallenge {
   errorCode: string | undefined;
   delivered: boolean;
   epoch: number;
+  calls: number;
   callsLeft: number;
+  messages: number;
   lastCallAt: number;
   /** Undefined where nobody has work to do. */
   leaseUntil: number | undefined;
@@ -65,8 +67,12 @@ export class SignatureModel {
   }
 
   accept(challenge: ModelChallenge, sid: string, source: AcceptanceSource): string {
+    const isKnown = challenge.sid === sid || this.#duplicates.has(sid);
+    // A list shows other challenges' messages too: no challenge has more of them than calls.
+    if (!isKnown && source === "look_up" && challenge.messages >= challenge.calls) return "elsewhere";
     challenge.leaseUntil = undefined;
-    if (challenge.sid === sid || this.#duplicates.has(sid)) return "nothing_new";
+    if (isKnown) return "nothing_new";
+    challenge.messages += 1;
     if (challenge.sid !== undefined) {
       this.#duplicates.add(sid);
       this.timeline.push("DUPLICATE_SENT");
@@ -139,6 +145,7 @@ export class SignatureModel {
     const isOwner = challenge.epoch === epoch && challenge.leaseUntil !== undefined;
     if (!isOwner || challenge.status !== "pending" || challenge.callsLeft === 0 || !this.#lives(now))
       return false;
+    challenge.calls += 1;
     challenge.callsLeft -= 1;
     challenge.lastCallAt = now;
     challenge.leaseUntil = now + modelRules.leaseMs;
@@ -216,7 +223,9 @@ export class SignatureModel {
     this.challenges.push({
       ...{ id, status: "pending", sid: undefined, errorCode: undefined, delivered: false, epoch: 1 },
       ...{
+        calls: 1,
         callsLeft: modelRules.calls - 1,
+        messages: 0,
         lastCallAt: now,
         leaseUntil: now + modelRules.leaseMs,
         parked: false,

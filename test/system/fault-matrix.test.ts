@@ -138,9 +138,9 @@ const cases: readonly Case[] = [
     timeline: [...absent("connection", 1), ...acceptedAgain, "DUPLICATE_SENT receipt 2"],
   },
   {
-    // Twilio took the call after the caller had hung up and looked.
+    // Twilio took the call after the caller had hung up and looked, and lists it after it has told of it.
     fault: "accepted after the look-up",
-    steps: [{ kind: "latency", ms: 2_500, delivery: { receipts: "in_order" } }],
+    steps: [{ kind: "latency", ms: 2_500, delivery: { listLagMs: 60_000, receipts: "in_order" } }],
     ...{ answer: "OK SENT", ends: "SENT", calls: 2, accepted: 2 },
     timeline: [...absent("timeout", 1), ...acceptedAgain, "DUPLICATE_SENT receipt 2"],
   },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ProviderResult } from "../../src/domain/provider.ts";
 import type { AcceptanceSource } from "../../src/domain/stores.ts";
+import type { UpkeepTask } from "../../src/domain/upkeep-store.ts";
 import { aReceipt } from "../support/domain.ts";
 import {
   aNewChallenge,
@@ -176,21 +177,101 @@ describe("facts that come late or twice", () => {
     expect(await phoneAndLease(id)).toEqual({ phone: false, leased: false });
   });
 
+  test.each(["before", "after"])(
+    "a challenge that was sent again keeps the number for its last look, its successor settled %s the closure",
+    async (when) => {
+      const { id, challengeId, lease } = await started();
+      await deliveries.lookedUp(challengeId, lease, "nothing");
+      await deliveries.beginCall(challengeId, lease);
+      await accepted(challengeId, aSid(), "answer");
+      pass(30_000);
+      const next = aNewChallenge();
+      const resend = await signatures.resend(aRequestKey({ scope: id }), id, next, rules);
+      expect(resend.outcome).toBe("created");
+      const steps = [
+        () => accepted(next.id, aSid(), "answer"),
+        () => closings.abort("payments", id, undefined, ""),
+      ];
+      for (const step of when === "before" ? steps : steps.toReversed()) await step();
+      expect(await phoneAndLease(id)).toEqual({ phone: true, leased: false });
+      pass(60_000);
+      for (const { claim } of await upkeep.dueLookUps(50, 1000)) await upkeep.lookedUpAgain(claim);
+      expect(await phoneAndLease(id)).toEqual({ phone: false, leased: false });
+    },
+  );
+
+  test("a message that another challenge claimed is sent all the same on the answer's or a receipt's word", async () => {
+    for (const source of ["answer", "receipt"] as const) {
+      const [claimant, owner, guesser] = [await started(), await started(), await started()];
+      const sid = aSid();
+      await accepted(claimant.challengeId, sid, "look_up");
+      const before = await phoneAndLease(guesser.id);
+      expect(await accepted(guesser.challengeId, sid, "look_up")).toEqual({ effect: "elsewhere" });
+      expect(await phoneAndLease(guesser.id)).toEqual(before);
+      expect(await accepted(owner.challengeId, sid, source)).toMatchObject({
+        effect: "sent",
+        signature: { status: "challenge_sent", challenge: { status: "sent", inProgress: false } },
+      });
+      expect((await accepted(owner.challengeId, sid, "receipt"))?.effect).toBe("nothing_new");
+      expect((await accepted(owner.challengeId, sid, "look_up"))?.effect).toBe("nothing_new");
+      expect((await timeline(owner.id)).slice(2)).toEqual(["CHALLENGE_SENT"]);
+      await closings.complete("payments", owner.id, "match", noBlock);
+      pass(60_000);
+      const due = await upkeep.due("redaction", 50, 1000);
+      const message = { challengeId: owner.challengeId, provider: "twilio", providerChallengeId: sid };
+      expect(due.flatMap(({ messages }) => messages)).toContainEqual(message);
+    }
+  });
+
+  test("a list's messages beyond the calls that were made are not counted as sent twice", async () => {
+    const { id, challengeId } = await started();
+    await accepted(challengeId, aSid(), "look_up");
+    expect(await accepted(challengeId, aSid(), "look_up")).toEqual({ effect: "elsewhere" });
+    expect(await timeline(id)).not.toContain("DUPLICATE_SENT");
+    const again = await started();
+    await deliveries.beginCall(again.challengeId, again.lease);
+    await accepted(again.challengeId, aSid(), "look_up");
+    expect((await accepted(again.challengeId, aSid(), "look_up"))?.effect).toBe("duplicate");
+  });
+
+  test("a duplicate that is noticed while the first message is redacted is redacted too", async () => {
+    const { id, challengeId } = await started();
+    const [first, second] = [aSid(), aSid()];
+    await accepted(challengeId, first, "answer");
+    await closings.abort("payments", id, undefined, "");
+    pass(60_000);
+    const mine = async () =>
+      (await upkeep.due("redaction", 50, 1000)).filter(({ claim }) => claim.challengeId === challengeId);
+    const [claimed] = await mine();
+    await accepted(challengeId, second, "receipt");
+    await upkeep.done("redaction", claimed!.claim);
+    pass(60_000);
+    const [due] = await mine();
+    expect(due?.messages.map(({ providerChallengeId }) => providerChallengeId)).toEqual([first, second]);
+    await upkeep.done("redaction", due!.claim);
+    pass(3_600_000);
+    expect(await mine()).toEqual([]);
+  });
+
   test("a message that is found after its code was used is still confirmed and redacted, each once", async () => {
     const { id, challengeId } = await started();
     await closings.complete("payments", id, "match", noBlock);
     const sid = aSid();
     await accepted(challengeId, sid, "look_up");
-    const due = (messages: { challengeId: string }[]) =>
-      messages.filter((message) => message.challengeId === challengeId).length;
-    expect(due(await upkeep.dueFeedback(50, 1000))).toBe(1);
+    const due = async (task: UpkeepTask) =>
+      (await upkeep.due(task, 50, 1000)).filter(({ claim }) => claim.challengeId === challengeId);
+    const message = { challengeId, provider: "twilio", providerChallengeId: sid };
+    const [feedback, ...again] = await due("feedback");
+    expect(again).toEqual([]);
+    expect(feedback?.messages).toEqual([message]);
+    await upkeep.done("feedback", feedback!.claim);
     pass(60_000);
-    expect(due(await upkeep.dueRedaction(50, 1000))).toBe(1);
-    await upkeep.feedbackDone(challengeId);
-    await upkeep.redactionDone(challengeId);
+    const [redaction] = await due("redaction");
+    expect(redaction?.messages).toEqual([message]);
+    await upkeep.done("redaction", redaction!.claim);
     await accepted(challengeId, sid, "receipt");
     pass(3_600_000);
-    expect(due(await upkeep.dueFeedback(50, 1000))).toBe(0);
-    expect(due(await upkeep.dueRedaction(50, 1000))).toBe(0);
+    expect(await due("feedback")).toEqual([]);
+    expect(await due("redaction")).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { DueMessage } from "../../src/domain/upkeep-store.ts";
+import type { MessageUpkeep } from "../../src/usecases/sweep.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, codeIn, useService } from "../support/service.ts";
 
@@ -15,6 +16,16 @@ async function started(replica: Replica, over: Parameters<typeof aStartCommand>[
   const command = aStartCommand(over);
   const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
   return { signature, code: codeIn(service.messages(command)[0]) };
+}
+
+/** A message that the list shows too late, so that another one is sent. */
+async function sentTwice(replica: Replica) {
+  const command = aStartCommand({ ttlMs: 600_000 });
+  service.provider.failNext(service.provider.error("unknown", "http_500"), { accepted: true });
+  service.provider.listing = false;
+  const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
+  expect(signature.challenge.status).toBe("sent");
+  return { signature, command };
 }
 
 describe("the sweeper", () => {
@@ -105,6 +116,85 @@ describe("the sweeper", () => {
     await time.pass(3_600_000);
     await replica.sweep();
     expect(asked).toEqual([]);
+  });
+
+  test("looks for the message before the one that was sent again, whoever sent it, and redacts both", async () => {
+    const redacted: string[] = [];
+    const messages: MessageUpkeep = {
+      confirm: async () => "done",
+      redact: async ({ providerChallengeId }) => {
+        redacted.push(providerChallengeId);
+        return "done";
+      },
+    };
+    const [sender, replica] = [service.replica(), service.replica({ messages })];
+    const { signature, command } = await sentTwice(sender);
+    sender.kill();
+    const sids = service.messages(command).map((message) => message.providerChallengeId);
+    expect(sids).toHaveLength(2);
+    await time.pass(1900);
+    await replica.sweep();
+    expect(replica.saw("duplicate_sent")).toEqual([]);
+    // The list lags more than the settling pause covers; it is read 2, 8, 32 and 128 s after the second message.
+    const lookUps: number[] = [];
+    for (let seconds = 2; seconds < 300; seconds += 2) {
+      const before = service.provider.lookUps;
+      await time.pass(seconds === 2 ? 100 : 2000);
+      service.provider.listing = seconds > 4;
+      await replica.sweep();
+      if (service.provider.lookUps > before) lookUps.push(seconds);
+    }
+    expect(lookUps).toEqual([2, 8, 32, 128]);
+    expect(replica.saw("duplicate_sent")).toMatchObject([{ providerChallengeId: sids[0] }]);
+    expect((await replica.timeline(signature.id)).filter((type) => type === "DUPLICATE_SENT")).toHaveLength(
+      1,
+    );
+    await close(replica, signature.id);
+    await time.pass(60_000);
+    await replica.sweep();
+    expect(redacted.toSorted()).toEqual(sids);
+  });
+
+  test("keeps a closed signature's number for the last look at the list, and no longer", async () => {
+    const replica = service.replica();
+    const { signature, command } = await sentTwice(replica);
+    service.provider.listing = true;
+    const code = codeIn(service.messages(command)[0]);
+    await replica.completeSignature.execute({
+      ...{ caller: "payments", signatureId: signature.id, code, transaction: undefined },
+    });
+    expect(await phone(signature.id)).not.toBeNull();
+    await time.pass(2000);
+    await replica.sweep();
+    expect(replica.saw("duplicate_sent")).toHaveLength(1);
+    for (let seconds = 2; seconds < 128; seconds += 2) {
+      expect(await phone(signature.id)).not.toBeNull();
+      await time.pass(2000);
+      await replica.sweep();
+    }
+    expect(await phone(signature.id)).toBeNull();
+    expect((await service.row("challenge", signature.challenge.id))["last_look_up_due_at"]).toBeNull();
+  });
+
+  test("erases the number ten minutes after the closure where the list cannot be read", async () => {
+    const replica = service.replica();
+    const { signature } = await sentTwice(replica);
+    for (let n = 0; n < 100; n += 1)
+      service.provider.failNextLookUp(service.provider.error("unknown", "http_503"));
+    await close(replica, signature.id);
+    for (let minutes = 0; minutes < 9; minutes += 1) {
+      await time.pass(60_000);
+      await replica.sweep();
+    }
+    expect(await phone(signature.id)).not.toBeNull();
+    expect(replica.saw("upkeep_failed").length).toBeGreaterThan(5);
+    await time.pass(60_000);
+    await replica.sweep();
+    expect(await phone(signature.id)).toBeNull();
+    const { lookUps } = service.provider;
+    await time.pass(3_600_000);
+    await replica.sweep();
+    expect(service.provider.lookUps).toBe(lookUps);
   });
 
   test("takes over what was left while the provider hangs on a message of before", async () => {

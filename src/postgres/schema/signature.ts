@@ -107,6 +107,8 @@ export const challenge = pgTable(
     providerChallengeId: text("provider_challenge_id"),
     providerProof: text("provider_proof"),
     providerErrorCode: text("provider_error_code"),
+    /** Messages of this challenge beside provider_challenge_id: what the customer got twice. */
+    furtherMessageIds: text("further_message_ids").array(),
     /** Calls begun, and calls that may still be begun. */
     calls: smallint("calls").notNull(),
     callsLeft: smallint("calls_left").notNull(),
@@ -121,6 +123,8 @@ export const challenge = pgTable(
     leaseParked: boolean("lease_parked").notNull(),
     feedbackDueAt: instant("feedback_due_at"),
     redactDueAt: instant("redact_due_at"),
+    /** When the provider's list is read again, because the message was sent again on its word. */
+    lastLookUpDueAt: instant("last_look_up_due_at"),
   },
   (table) => [
     check("challenge_status_known", oneOf(table.status, challengeStatuses)),
@@ -128,7 +132,7 @@ export const challenge = pgTable(
     check("challenge_calls_bounded", sql`${table.calls} >= 0 and ${table.callsLeft} >= 0`),
     check(
       "challenge_sent_is_proved",
-      sql`${table.status} <> 'sent' or (${table.providerChallengeId} is not null and ${table.sentAt} is not null)`,
+      sql`${table.status} <> 'sent' or (coalesce(${table.providerChallengeId}, ${table.furtherMessageIds}[1]) is not null and ${table.sentAt} is not null)`,
     ),
     check("challenge_destination_masked", sql`${table.maskedDestination} like '+%*** *** %'`),
     uniqueIndex("challenge_number_per_signature").on(table.signatureId, table.number),
@@ -139,6 +143,9 @@ export const challenge = pgTable(
     index("challenge_by_lease").on(table.leaseUntil).where(sql`${table.leaseUntil} is not null`),
     index("challenge_by_feedback").on(table.feedbackDueAt).where(sql`${table.feedbackDueAt} is not null`),
     index("challenge_by_redaction").on(table.redactDueAt).where(sql`${table.redactDueAt} is not null`),
+    index("challenge_by_last_look_up")
+      .on(table.lastLookUpDueAt)
+      .where(sql`${table.lastLookUpDueAt} is not null`),
   ],
 );
 
