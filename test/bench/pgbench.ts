@@ -48,6 +48,7 @@ function script(statements: readonly Statement[], unique: readonly string[]): st
   };
   const queries = statements.map(({ text, parameters }) =>
     text
+      .replaceAll(/--.*$/gm, "")
       .replaceAll(/\s+/g, " ")
       .replaceAll(/\$(\d+)/g, (_, number: string) => {
         const value = parameters[Number(number) - 1] ?? null;
