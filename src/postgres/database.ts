@@ -1,4 +1,5 @@
 import postgres, { type Fragment, type Sql } from "postgres";
+import { assembledOnce } from "./templates.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -35,8 +36,8 @@ export class Database {
   constructor(options: DatabaseOptions) {
     this.#onClose = options.onClose ?? (() => Promise.resolve());
     this.#clock = options.clock ?? (() => undefined);
-    const open = (connections: number, connectSeconds: number) => (): Sql =>
-      postgres(options.url, {
+    const open = (connections: number, connectSeconds: number) => (): Sql => {
+      const driver = postgres(options.url, {
         max: connections,
         connect_timeout: connectSeconds,
         // The driver's own grows to 20 s, which a query would wait even after the database has come back.
@@ -58,6 +59,8 @@ export class Database {
         onnotice: () => undefined,
         types: { bigint: postgres.BigInt },
       });
+      return assembledOnce(driver as unknown as Sql);
+    };
     this.#open = open(options.connections, 5);
     // Longer than the watch waits: the driver's verdict does not read first what came in meanwhile.
     this.#openProbe = open(1, 1.5);
