@@ -15,6 +15,10 @@ import { pinned } from "./worker.ts";
 const root = new URL("../..", import.meta.url).pathname;
 const readyMs = 20_000;
 
+/** As the image starts Node. */
+const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(root, ".deploy/Dockerfile"), "utf8"));
+const productionOptions: string[] = JSON.parse(entrypoint?.[1] ?? "[]").slice(1);
+
 /** Bundles a checkout as the production image does. @throws Error with the bundler's output */
 export function bundleService(folder: string, checkout = root): string {
   const script = join(checkout, ".deploy/bundle.ts");
@@ -52,7 +56,11 @@ export class Service implements AsyncDisposable {
     const { ports, main, nodeOptions = [] } = options;
     const begun = performance.now();
     const log = openSync(options.logFile, "a");
-    const [command, args] = pinned(options.core, process.execPath, [...nodeOptions, main]);
+    const [command, args] = pinned(options.core, process.execPath, [
+      ...productionOptions,
+      ...nodeOptions,
+      main,
+    ]);
     const env = {
       PATH: process.env["PATH"] ?? "",
       NODE_ENV: "production",
