@@ -7,8 +7,11 @@ type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 
 const hasTaskset = spawnSync("taskset", ["--version"]).status === 0;
 
+/** Read before this process keeps to one of them. */
+const cores = availableParallelism();
+
 /** Whether processes can be kept to one core each. */
-export const canPin = hasTaskset && availableParallelism() > 1;
+export const canPin = hasTaskset && cores > 1;
 
 /** Command and arguments that run on this core alone where that can be; undefined: on any. */
 export function pinned(
@@ -16,9 +19,9 @@ export function pinned(
   command: string,
   args: readonly string[],
 ): [string, string[]] {
-  return canPin && core !== undefined
-    ? ["taskset", ["--cpu-list", String(core), command, ...args]]
-    : [command, [...args]];
+  // A child would inherit the core of this process.
+  const list = core === undefined ? `0-${cores - 1}` : String(core);
+  return canPin ? ["taskset", ["--cpu-list", list, command, ...args]] : [command, [...args]];
 }
 
 /** A process of the benchmark's own, asked over IPC. */
