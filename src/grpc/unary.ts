@@ -1,4 +1,9 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import {
   create,
   type DescMethodUnary,
@@ -137,7 +142,9 @@ export function serveUnary(
     if (size > readMaxBytes + envelopeBytes) refuseBody();
   });
   stream.once("end", () => {
-    if (!answered) void call.observation.run(work);
+    // A stream that is closed in the middle of its body ends, too.
+    if (answered || isGone(stream)) return;
+    call.observation.run(work).catch(() => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
   });
 }
 
@@ -178,23 +185,30 @@ function protocolError(what: string): ConnectError {
   return new ConnectError(`protocol error: ${what}`, Code.Unimplemented);
 }
 
+/** Node throws where anything is sent on such a stream. */
+function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed;
+}
+
 const okHeaders = { ":status": 200, "content-type": "application/grpc+proto" };
 const okTrailers = { "grpc-status": "0" };
 
 function answerWith(stream: ServerHttp2Stream, message: Uint8Array): void {
-  if (stream.destroyed) return;
+  if (isGone(stream)) return;
   const envelope = Buffer.allocUnsafe(envelopeBytes + message.length);
   envelope[0] = 0;
   envelope.writeUInt32BE(message.length, 1);
   envelope.set(message, envelopeBytes);
   stream.respond(okHeaders, { waitForTrailers: true });
-  stream.once("wantTrailers", () => stream.sendTrailers(okTrailers));
+  stream.once("wantTrailers", () => {
+    if (!isGone(stream)) stream.sendTrailers(okTrailers);
+  });
   stream.end(envelope);
 }
 
 /** Trailers alone (gRPC over HTTP/2): the status stands in the headers, and they end the stream. */
 function endWith(stream: ServerHttp2Stream, error: ConnectError): void {
-  if (stream.destroyed) return;
+  if (isGone(stream)) return;
   const status = new Headers();
   setTrailerStatus(status, error);
   const headers: OutgoingHttpHeaders = { ...okHeaders };

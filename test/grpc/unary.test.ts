@@ -176,6 +176,21 @@ describe("A plain unary call", () => {
     expect(unfinished.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
 
+  it("may be given up in the middle of its body, by either side", async () => {
+    using raw = await rawConnection(running.address);
+    const streams = Array.from({ length: 100 }, (_, n) =>
+      raw.send(`${service}/StartSignature`, { body: body.subarray(0, 5 + n), end: false }),
+    );
+    // Half of them by the client; the rest have used up the time that a body may take.
+    for (const stream of streams.slice(0, 50)) stream.close(constants.NGHTTP2_CANCEL);
+    await Promise.all(streams.map(answerOf));
+    const closing = raw.send(`${service}/StartSignature`, { body: body.subarray(0, 9), end: false });
+    raw.session.close();
+    closing.end();
+    await answerOf(closing);
+    expect((await running.client.startSignature(aStartRequest())).signature?.id).toBeDefined();
+  });
+
   it("takes a compressed message as Connect does", async () => {
     const packed = gzipSync(request);
     const compressed = Buffer.concat([Buffer.from([1]), envelope(packed).subarray(1)]);
