@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 import { ClosingReporter } from "./closing-reporter.ts";
 
-/** Floods starve what runs beside them, and a rolling deploy is measured: `npm run test:long`, beside `npm test`. */
+/** Floods starve what runs beside them, and deploys are rehearsed whole: `npm run test:long`, beside `npm test`. */
 export const longTests = [
+  "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
   "test/system/rolling-deploy.test.ts",

@@ -115,7 +115,10 @@ function codeOnWire(
   // What is no gRPC is the caller's fault. UNKNOWN, which a client makes of it, would alert our operators.
   if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.InvalidArgument);
   const { timeoutMs } = parseTimeout(typeof timeout === "string" ? timeout : null, Number.MAX_SAFE_INTEGER);
-  return codeName(timeoutMs !== undefined && durationMs >= timeoutMs ? Code.DeadlineExceeded : Code.Canceled);
+  if (timeoutMs === undefined) return codeName(Code.Canceled);
+  // A client cancels at its deadline, which began before its request was here.
+  const wayMs = Math.min(50, timeoutMs / 10);
+  return codeName(durationMs >= timeoutMs - wayMs ? Code.DeadlineExceeded : Code.Canceled);
 }
 
 const codeNames = new Map<number, string>([

@@ -111,10 +111,10 @@ test("any environment makes a frozen configuration that prints no secret, or a l
       expect(`${printed}${JSON.stringify(config, null, 1)}`).not.toContain(mark);
       counted.accepted += 1;
     }),
-    { numRuns: 300, endOnFailure: true },
+    { numRuns: 150, endOnFailure: true },
   );
-  expect(counted.accepted).toBeGreaterThan(10);
-  expect(counted.refused).toBeGreaterThan(10);
+  expect(counted.accepted).toBeGreaterThan(2);
+  expect(counted.refused).toBeGreaterThan(2);
 });
 
 test("headers for the collector, which hold its credentials, are no part of the configuration", () => {
@@ -136,7 +136,7 @@ test("a name one edit away from one of ours is a fault that names it", () => {
       fc.pre(!known.includes(misspelt));
       expect(() => readConfig({ ...live, [misspelt]: "1" })).toThrow(`  - ${misspelt} `);
     }),
-    { numRuns: 200, endOnFailure: true },
+    { numRuns: 100, endOnFailure: true },
   );
 });
 

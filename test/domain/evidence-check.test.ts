@@ -77,7 +77,7 @@ describe("a pack", () => {
         );
         expect(fault).toMatch(parts[place[0] as keyof typeof parts]);
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     );
   });
 
