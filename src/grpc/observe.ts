@@ -115,10 +115,15 @@ function codeOnWire(
   // What is no gRPC is the caller's fault. UNKNOWN, which a client makes of it, would alert our operators.
   if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.InvalidArgument);
   const { timeoutMs } = parseTimeout(typeof timeout === "string" ? timeout : null, Number.MAX_SAFE_INTEGER);
-  if (timeoutMs === undefined) return codeName(Code.Canceled);
-  // A client cancels at its deadline, which began before its request was here.
+  return codeName(cutOff(timeoutMs, durationMs));
+}
+
+/** What ended a call that was never answered: its deadline, or its caller's will. */
+export function cutOff(timeoutMs: number | undefined, durationMs: number): Code {
+  if (timeoutMs === undefined) return Code.Canceled;
+  // A client cancels at its deadline, too, and its clock began before its request was here.
   const wayMs = Math.min(50, timeoutMs / 10);
-  return codeName(durationMs >= timeoutMs - wayMs ? Code.DeadlineExceeded : Code.Canceled);
+  return durationMs >= timeoutMs - wayMs ? Code.DeadlineExceeded : Code.Canceled;
 }
 
 const codeNames = new Map<number, string>([

@@ -1,38 +1,30 @@
 import type { PendingQuery, Row, Sql } from "postgres";
 
-/** A piece of a statement, or all of one once somebody waits for it. */
+/** A piece of a statement, or all of one. */
 class Piece {
-  readonly #sql: Sql;
-  #running: PendingQuery<Row[]> | undefined;
   readonly strings: readonly string[];
   readonly values: readonly unknown[];
 
-  constructor(sql: Sql, strings: readonly string[], values: readonly unknown[]) {
-    this.#sql = sql;
+  constructor(strings: readonly string[], values: readonly unknown[]) {
     this.strings = strings;
     this.values = values;
   }
+}
 
-  // biome-ignore lint/suspicious/noThenProperty: a statement is run by waiting for it, as the driver's are
-  then(done?: (rows: unknown) => unknown, failed?: (error: unknown) => unknown): Promise<unknown> {
-    return this.#query().then(done, failed);
-  }
-
-  catch(failed?: (error: unknown) => unknown): Promise<unknown> {
-    return this.#query().catch(failed);
-  }
-
-  cursor(rows: number) {
-    return this.#query().cursor(rows);
-  }
-
-  #query(): PendingQuery<Row[]> {
-    if (this.#running === undefined) {
-      const { text, parameters } = assembled(this);
-      this.#running = this.#sql.unsafe(text, parameters as never[], { prepare: true });
-    }
-    return this.#running;
-  }
+/** A piece that is the driver's query to whoever waits for it, and to nobody else. */
+function queryOf(sql: Sql, strings: readonly string[], values: readonly unknown[]): object {
+  let query: PendingQuery<Row[]> | undefined;
+  return new Proxy(new Piece(strings, values), {
+    get(piece, property) {
+      if (property === "strings" || property === "values") return piece[property];
+      if (query === undefined) {
+        const { text, parameters } = assembled(piece);
+        query = sql.unsafe(text, parameters as never[], { prepare: true });
+      }
+      const member: unknown = Reflect.get(query, property);
+      return typeof member === "function" ? member.bind(query) : member;
+    },
+  });
 }
 
 /** A column or table by name. */
@@ -98,7 +90,7 @@ function isTemplate(value: unknown): value is TemplateStringsArray {
 export function assembledOnce<Client extends Sql>(sql: Client): Client {
   return new Proxy(sql, {
     apply(_target, _self, [first, ...rest]: [unknown, ...unknown[]]) {
-      if (isTemplate(first)) return new Piece(sql, first, rest);
+      if (isTemplate(first)) return queryOf(sql, first, rest);
       if (typeof first === "string" && rest.length === 0) return new Name(first);
       throw new Error("only templates and names are put together here");
     },

@@ -57,15 +57,9 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
   };
 }
 
-// A write per line costs more than making the line. Only a SIGKILL loses what waits: nothing is proved by logs.
-const longestWaitMs = 50;
-const writeBytes = 4096;
-
 /** pino flushes the buffered stream itself when the process exits. */
 async function standardOutput(pretty: boolean | undefined): Promise<DestinationStream> {
-  if (pretty !== true) {
-    return pino.destination({ dest: 1, sync: false, minLength: writeBytes, periodicFlush: longestWaitMs });
-  }
+  if (pretty !== true) return pino.destination({ dest: 1, sync: false });
   const { default: prettyStream } = await import("pino-pretty");
   return prettyStream({ messageKey: "message", translateTime: "SYS:HH:MM:ss.l", sync: true });
 }

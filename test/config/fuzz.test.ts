@@ -140,18 +140,16 @@ test("a name one edit away from one of ours is a fault that names it", () => {
   );
 });
 
-test("a value as long as a file, under any name, is read as quickly as any other", () => {
+test("a value longer than any file is read under any name, or refused", () => {
+  // A pattern that goes back and forth over it would outlast the test's own limit.
   for (const piece of ["/", "a.", " ,", "x@"]) {
-    const long = `https://x/${piece.repeat(70_000 / piece.length)}q`;
+    const long = `https://x/${piece.repeat(280_000 / piece.length)}q`;
     for (const one of known) {
-      const startedAt = performance.now();
       try {
         readConfig({ ...live, [one]: long });
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
       }
-      // Patterns that go back and forth over it take four seconds and more.
-      expect(performance.now() - startedAt, one).toBeLessThan(3000);
     }
   }
 });

@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { SignatureService } from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
 import { Health } from "../../src/gen/grpc/health/v1/health_pb.ts";
+import { cutOff } from "../../src/grpc/observe.ts";
 import { signatureService } from "../../src/grpc/signature-service.ts";
 import { collect, grpcClient, grpcError } from "../support/grpc-client.ts";
 import { aStartRequest, runServer } from "../support/grpc-server.ts";
@@ -120,4 +122,16 @@ describe("observation", () => {
     health.close();
     expect(await running.calls.of("Check")).toMatchObject({ service: "grpc.health.v1.Health", code: "OK" });
   });
+});
+
+it.each([
+  [undefined, 60_000, Code.Canceled],
+  [150, 20, Code.Canceled],
+  [150, 134, Code.Canceled],
+  [150, 136, Code.DeadlineExceeded],
+  [150, 151, Code.DeadlineExceeded],
+  [10_000, 9_949, Code.Canceled],
+  [10_000, 9_950, Code.DeadlineExceeded],
+])("tells a deadline of %s ms that passed from a caller who left after %s ms", (timeoutMs, afterMs, code) => {
+  expect(cutOff(timeoutMs, afterMs)).toBe(code);
 });

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type AddressInfo, createServer, connect as open, type Server, type Socket } from "node:net";
 
 /** What a client of the database meets on the way: nothing, no listener, silence, or a reset of all it had. */
@@ -11,6 +11,7 @@ export class DatabaseProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #port: number;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  readonly #traffic = new EventEmitter();
   #weather: Weather = "fair";
 
   static async start(databaseUrl: string): Promise<DatabaseProxy> {
@@ -51,6 +52,11 @@ export class DatabaseProxy implements AsyncDisposable {
     }
   }
 
+  /** Resolves once the server has said something so many times, to all clients together. */
+  async answers(count: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) await once(this.#traffic, "answer");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
     if (this.#server.listening) await this.#close();
@@ -63,6 +69,7 @@ export class DatabaseProxy implements AsyncDisposable {
     if (this.#weather === "silent") return void client.pause();
     const server = open(this.#target);
     server.on("error", () => undefined);
+    server.on("data", () => this.#traffic.emit("answer"));
     const pair = [client, server] as const;
     this.#pairs.add(pair);
     const end = () => {
