@@ -46,7 +46,9 @@ describe("on an account that lists no texts", () => {
     service.provider.failNext(lost());
     const stall = slow.stallAfter("knownElsewhere");
     const call = slow.startSignature.execute(command, 20_000);
-    await service.provider.called(1);
+    // It has seen the list, and nobody's claim on what stands there.
+    while (slow.calls("knownElsewhere") === 0) await time.pass(100);
+    await time.idle();
     const { signature: claimant } = await start(quick, other);
     expect(claimant.challenge.status).toBe("sent");
     stall.resume();
