@@ -21,8 +21,20 @@ export const systemClock: Clock = {
   },
 };
 
+/** Of one call to the system's source: a call for every value costs more than the values. */
+const poolBytes = 4096;
+let pool = Buffer.alloc(0);
+
+/** Random bytes, each of which is given out once. */
+function fresh(count: number): Buffer {
+  if (pool.length < count) pool = randomBytes(Math.max(poolBytes, count));
+  const taken = pool.subarray(0, count);
+  pool = pool.subarray(count);
+  return taken;
+}
+
 export const systemRandom: Random = {
   uuid: () => v7(),
-  bytes: (count) => randomBytes(count),
+  bytes: fresh,
   fraction: () => Math.random(),
 };
