@@ -19,6 +19,8 @@ interface Deps {
 
 /** Rows per round: short transactions, and their locks with them. */
 const batch = 50;
+/** Of seals for each search for missing receipts, which goes through all that is closed and not sealed. */
+const batches = 10;
 
 /**
  * Makes evidence of what is over: receipts that a crash kept from being stored, a seal over each closed
@@ -31,7 +33,7 @@ export class SealSignatures {
     this.#deps = deps;
   }
 
-  /** One batch of each; says how many of the larger one, so that a full batch is followed by another. */
+  /** Some batches of seals; says how many it made, or receipts, so that full ones are followed by others. */
   async once(signal: AbortSignal): Promise<number> {
     const { evidence, keys } = this.#deps;
     // Only those whose key is at hand: the others wait for a replica that has it, and hold nobody up.
@@ -41,9 +43,19 @@ export class SealSignatures {
       if (signal.aborted) return 0;
       await issueReceipt({ receipts: evidence, keys }, facts);
     }
-    const sealed = await evidence.sealClosed(batch, this.#sign);
+    const sealed = await this.#seal(signal);
     if (!signal.aborted) await evidence.addCheckpoint(this.#checkpoint);
     return Math.max(missing.length, sealed);
+  }
+
+  async #seal(signal: AbortSignal): Promise<number> {
+    let sealed = 0;
+    for (let round = 0; round < batches && !signal.aborted; round += 1) {
+      const some = await this.#deps.evidence.sealClosed(batch, this.#sign);
+      sealed += some;
+      if (some < batch) break;
+    }
+    return sealed;
   }
 
   /** Seals one signature now, where it is closed, and adds the checkpoints that are due. */
