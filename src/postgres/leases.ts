@@ -72,7 +72,7 @@ export class Leases {
       with ${this.#db.now()}, l as (
         select s.*, t.now, c.id as challenge_id, c.lease_epoch, c.lease_parked
         from t, challenge c join signature s on s.id = c.signature_id
-        where c.lease_until <= t.now
+        where c.lease_until <= (select now from t)
         order by c.lease_until
         limit ${limit}::int
         for update of s, c skip locked

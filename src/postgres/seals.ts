@@ -148,8 +148,8 @@ export async function orphanedSeals(db: Database, retentionDays: number, limit: 
   const rows = await sql<SealRow[]>`
     with ${db.now()}
     select l.signature_id, l.length, l.head, l.key_id, l.signature, l.sealed_at
-    from t, seal l
-    where l.sealed_at > t.now - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8)
+    from seal l
+    where l.sealed_at > (select now from t) - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8)
       and not exists (select from signature s where s.id = l.signature_id)
     order by l.signature_id, l.length
     limit ${limit}::int`;

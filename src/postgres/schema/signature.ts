@@ -71,8 +71,11 @@ export const signature = pgTable(
     check("signature_nonce_is_32_bytes", sql`octet_length(${table.codeNonce}) = 32`),
     check("signature_chain_head_is_sha256", sql`octet_length(${table.chainHead}) = 32`),
     check("signature_chain_grows", sql`${table.chainLength} > 0`),
-    // For retention, which reads from the oldest.
-    index("signature_by_closure").on(table.closedAt).where(sql`${table.closedAt} is not null`),
+    // For retention, which reads from the oldest. Those that are not sealed stand in the next one alone, or else what
+    // looks for the few of them may be planned to go through all the others.
+    index("signature_sealed_by_closure")
+      .on(table.closedAt)
+      .where(sql`${table.closedAt} is not null and ${table.sealedLength} = ${table.chainLength}`),
     index("signature_to_seal")
       .on(table.closedAt)
       .where(sql`${table.closedAt} is not null and ${table.sealedLength} < ${table.chainLength}`),
