@@ -5,8 +5,9 @@ import type { ProviderResult } from "./provider.ts";
 import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
 import type { AbortReason, Signature, SignatureStatus } from "./signature.ts";
 
-// What the use cases ask of the database. Each method MUST be one transaction that is atomic and
-// decided by the database's own clock; a race MUST have one winner; facts MUST never be lost to it.
+// What the use cases ask of the database. Each call MUST be atomic, committed when it is answered, and decided by the
+// database's own clock; calls may share a transaction where none of them can fail for another's sake. A race MUST
+// have one winner; facts MUST never be lost to it.
 
 /** The right to call the provider for a challenge, until somebody with a higher epoch takes over. */
 export interface Lease {

@@ -17,6 +17,20 @@ export class DatabaseAway extends Error {
   readonly code = "CONNECTION_ENDED";
 }
 
+/** How PostgreSQL is to plan what a connection prepares, once. */
+export const planning = {
+  // It would plan some statements anew for every call, which takes four times as long as they do: with the values
+  // at hand it sees that whole parts will not run, and takes that for a saving.
+  plan_cache_mode: "force_generic_plan",
+  // Every row is looked up by an index. A plan that was made while a table was small would read all of it, for as
+  // long as no analyze comes by.
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  // Nothing here runs long enough to earn its compilation.
+  jit: "off",
+} as const;
+
 /**
  * What is said of silence, by the driver and by the kernel. A process that is short of CPU hears it of a server
  * that has long answered.
@@ -51,9 +65,7 @@ export class Database {
           statement_timeout: 10_000,
           lock_timeout: 5_000,
           idle_in_transaction_session_timeout: 10_000,
-          // PostgreSQL would plan some statements anew for every call, which takes four times as long as they do:
-          // with the values at hand it sees that whole parts will not run, and takes that for a saving.
-          plan_cache_mode: "force_generic_plan",
+          ...planning,
         },
         // PostgreSQL's notices name tables and rows; the service has its own log.
         onnotice: () => undefined,
@@ -140,4 +152,15 @@ export function milliseconds(sql: Sql, ms: number): Fragment {
 export function byteaArray(sql: Sql, values: readonly Buffer[]): Fragment {
   const elements = values.map((value) => `"\\\\x${value.toString("hex")}"`);
   return sql`${`{${elements.join(",")}}`}::text::bytea[]`;
+}
+
+/** A value of a recordset that is read as bytea. */
+export function bytea(bytes: Buffer): string {
+  return `\\x${bytes.toString("hex")}`;
+}
+
+/** A parameter for json_to_recordset, whose columns are the properties of the items. */
+export function recordset(sql: Sql, items: readonly Readonly<Record<string, unknown>>[]): Fragment {
+  // A text, for the driver would make JSON of the JSON.
+  return sql`json_to_recordset(${JSON.stringify(items)}::text::json)`;
 }

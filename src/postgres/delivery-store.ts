@@ -9,7 +9,7 @@ import type {
   DeliveryStore,
   Lease,
 } from "../domain/stores.ts";
-import { recordAcceptance } from "./acceptance.ts";
+import { Acceptances } from "./acceptance.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { Leases } from "./leases.ts";
@@ -22,13 +22,13 @@ import { appendedEvents, movedChain } from "./timeline.ts";
 /** The steps of whoever sends a challenge, and the facts that come back. */
 export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   readonly #db: Database;
-  readonly #settleMs: number;
+  readonly #acceptances: Acceptances;
 
   /** @param settleMs from the acceptance of what was sent again to the first last look at the provider's list */
   constructor(db: Database, settleMs = 2000) {
     super(db);
     this.#db = db;
-    this.#settleMs = settleMs;
+    this.#acceptances = new Acceptances(db, settleMs);
   }
 
   async beginCall(
@@ -53,7 +53,7 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     result: ProviderResult,
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined> {
-    return recordAcceptance(this.#db, { challengeId, result, source, settleMs: this.#settleMs });
+    return this.#acceptances.record({ challengeId, result, source });
   }
 
   reported(receipt: DeliveryReceipt): Promise<void> {

@@ -1,6 +1,4 @@
 import type { Fragment, Sql } from "postgres";
-import type { MessageLimits } from "../domain/limits.ts";
-import { byteaArray } from "./database.ts";
 
 // Exact sliding windows: a row holds the instants of its last minutes, and its lock puts parallel calls in
 // order. Whoever comes later counts all that came before, so no window of that length holds more than
@@ -29,15 +27,15 @@ export const touched = (sql: Sql, column: Fragment): Fragment =>
   sql`case when ${column} > excluded.touched_at - interval '10 minutes' then ${column} else excluded.touched_at end`;
 
 /**
- * The CTE `w`: counts a start of the customer, one row for each pseudonym that is in use. `k` has a row
- * where this call counts at all.
+ * The CTE `w`: counts the starts of the customers, one row for each pseudonym that is in use. `q` has a row
+ * with customer_guards, phone_guards and admitted_until for each call that counts at all.
  */
-export function countedStart(sql: Sql, guards: readonly Buffer[], perMinute: number): Fragment {
+export function countedStarts(sql: Sql, perMinute: number): Fragment {
   const starts = sql`customer_guard.starts`;
   return sql`w as (
     insert into customer_guard (pseudonym, starts, wrong_codes, touched_at)
     select g, array[t.now], '{}', t.now
-    from k, t, unnest(${byteaArray(sql, guards)}) as g where ${perMinute}::int > 0 order by g
+    from q, t, unnest(q.customer_guards) as g where ${perMinute}::int > 0 order by g
     on conflict (pseudonym) do update
       set starts = ${kept(sql, starts, "1 minute")} || excluded.starts,
         touched_at = ${touched(sql, sql`customer_guard.touched_at`)}
@@ -46,45 +44,42 @@ export function countedStart(sql: Sql, guards: readonly Buffer[], perMinute: num
   )`;
 }
 
-/** The CTE `p`: counts a message to the number, where `k` has a row; `guards` is an SQL bytea[]. */
-export function countedMessage(sql: Sql, guards: Fragment, limits: MessageLimits): Fragment {
+/** The CTE `p`: counts the messages to the numbers of `q`. */
+export function countedMessages(sql: Sql, per10Minutes: number): Fragment {
   const messages = sql`phone_guard.messages`;
-  const most = limits.phonePer10Minutes;
   return sql`p as (
     insert into phone_guard (pseudonym, messages, touched_at)
     select g, array[t.now], t.now
-    from k, t, unnest(${guards}) as g where ${most}::int > 0 order by g
+    from q, t, unnest(q.phone_guards) as g where ${per10Minutes}::int > 0 order by g
     on conflict (pseudonym) do update
       set messages = ${kept(sql, messages, "10 minutes")} || excluded.messages,
         touched_at = ${touched(sql, sql`phone_guard.touched_at`)}
-      where ${counted(sql, messages, "10 minutes")} < ${most}::int
+      where ${counted(sql, messages, "10 minutes")} < ${per10Minutes}::int
     returning pseudonym
   )`;
 }
 
-/** An expression that ends the statement where the caller's admission is over; reads from `k` and `t`. */
-export function refusedIfTooLate(sql: Sql, limits: MessageLimits): Fragment {
-  return sql`(
-    select refuse('caller', 1000) from k, t where t.now > ${limits.admittedUntil ?? null}::timestamptz
-  )`;
+/** An expression that ends the statement where the caller's admission of one of `q` is over. */
+export function refusedIfTooLate(sql: Sql): Fragment {
+  return sql`(select refuse('caller', 1000) from q, t where t.now > q.admitted_until)`;
 }
 
-/** An expression that ends the statement where the customer is blocked; reads from `k` and `t`. */
-export function refusedIfBlocked(sql: Sql, guards: Fragment): Fragment {
+/** An expression that ends the statement where a customer of `q` is blocked. */
+export function refusedIfBlocked(sql: Sql): Fragment {
   return sql`(
     select refuse('blocked', extract(epoch from max(b.blocked_until) - t.now) * 1000)
-    from k, t, customer_guard b
-    where b.pseudonym = any (${guards}::bytea[]) and b.blocked_until > t.now
+    from q, t, customer_guard b
+    where b.pseudonym = any (q.customer_guards) and b.blocked_until > t.now
     group by t.now
   )`;
 }
 
-/** An expression that ends the statement where an operator has blocked the number; reads from `k` and `t`. */
-export function refusedIfNumberBlocked(sql: Sql, guards: Fragment): Fragment {
+/** An expression that ends the statement where an operator has blocked a number of `q`. */
+export function refusedIfNumberBlocked(sql: Sql): Fragment {
   return sql`(
     select refuse('phone', extract(epoch from max(b.blocked_until) - t.now) * 1000)
-    from k, t, phone_guard b
-    where b.pseudonym = any (${guards}::bytea[]) and b.blocked_until > t.now
+    from q, t, phone_guard b
+    where b.pseudonym = any (q.phone_guards) and b.blocked_until > t.now
     group by t.now
   )`;
 }
@@ -102,35 +97,40 @@ const roomAfter = (
   window: Window,
 ) =>
   sql`extract(epoch from coalesce((
-      select max(nth) from ${table} c cross join lateral (
+      select max(nth) from q, ${table} c cross join lateral (
         select i from unnest(${column}) as i order by i desc offset ${Math.max(0, most - 1)}::int limit 1
       ) as o (nth)
-      where c.pseudonym = any (${guards}::bytea[]) and nth > t.now - ${window}::interval
+      where c.pseudonym = any (${guards}) and nth > t.now - ${window}::interval
     ), t.now) + ${window}::interval - t.now) * 1000`;
 
 /** An expression that ends the statement where `w` counted fewer rows than there are guards. */
-export function refusedIfTooManyStarts(sql: Sql, guards: readonly Buffer[], perMinute: number): Fragment {
+export function refusedIfTooManyStarts(sql: Sql, perMinute: number): Fragment {
   const retryAfter = roomAfter(
     sql,
     sql`customer_guard`,
     sql`c.starts`,
-    byteaArray(sql, guards),
+    sql`q.customer_guards`,
     perMinute,
     "1 minute",
   );
   return sql`(
-    select refuse('customer', ${retryAfter})
-    from k, t where ${perMinute}::int > 0 and (select count(*) from w) < ${guards.length}::int
+    select refuse('customer', ${retryAfter}) from t
+    where ${perMinute}::int > 0 and (select count(*) from w) < (select sum(cardinality(q.customer_guards)) from q)
   )`;
 }
 
 /** The same for `p` and the messages to a number. */
-export function refusedIfTooManyMessages(sql: Sql, guards: Fragment, limits: MessageLimits): Fragment {
-  const most = limits.phonePer10Minutes;
-  const retryAfter = roomAfter(sql, sql`phone_guard`, sql`c.messages`, guards, most, "10 minutes");
+export function refusedIfTooManyMessages(sql: Sql, per10Minutes: number): Fragment {
+  const retryAfter = roomAfter(
+    sql,
+    sql`phone_guard`,
+    sql`c.messages`,
+    sql`q.phone_guards`,
+    per10Minutes,
+    "10 minutes",
+  );
   return sql`(
-    select refuse('phone', ${retryAfter})
-    from k, t
-    where ${most}::int > 0 and (select count(*) from p) < cardinality(${guards})
+    select refuse('phone', ${retryAfter}) from t
+    where ${per10Minutes}::int > 0 and (select count(*) from p) < (select sum(cardinality(q.phone_guards)) from q)
   )`;
 }

@@ -13,25 +13,30 @@ import type {
   SignatureStore,
 } from "../domain/stores.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
-import { byteaArray, type Database, milliseconds } from "./database.ts";
+import { type Database, milliseconds } from "./database.ts";
+import { Gathering, writingPaceMs } from "./gathering.ts";
 import {
-  countedMessage,
-  countedStart,
+  countedMessages,
   refusedIfBlocked,
   refusedIfNumberBlocked,
   refusedIfTooLate,
   refusedIfTooManyMessages,
-  refusedIfTooManyStarts,
 } from "./guards.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
+import { challengeCreated, recordStarts, type Start, type Started } from "./start.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
 
-/** Starts signatures and sends their challenges again: each method one statement, one transaction. */
+/** Starts signatures and sends their challenges again: what each call does is done in one statement. */
 export class PostgresSignatureStore implements SignatureStore {
   readonly #db: Database;
+  readonly #starts: Gathering<Start, Started | undefined>;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#starts = new Gathering((starts) => recordStarts(db, starts), {
+      kindOf: ({ limits }) => `${limits.customerPerMinute} ${limits.phonePer10Minutes}`,
+      paceMs: writingPaceMs,
+    });
   }
 
   async start(
@@ -39,56 +44,7 @@ export class PostgresSignatureStore implements SignatureStore {
     signature: NewSignature,
     limits: StartLimits,
   ): Promise<{ signature: Signature; lease: Lease } | undefined> {
-    const { sql } = this.#db;
-    const { challenge, customerGuards, phoneGuards } = signature;
-    const customers = byteaArray(sql, customerGuards);
-    const phones = byteaArray(sql, phoneGuards);
-    // The unique index of the keys decides between parallel calls: who inserts the key inserts the rest.
-    const [row] = await sql<SignatureRow[]>`
-      with ${this.#db.now()}, k as (
-        insert into idempotency_key
-          (caller, scope, key, fingerprint, fingerprint_key_id, signature_id, challenge_id, created_at)
-        select ${key.caller}, ${key.scope}, ${key.key}, ${key.fingerprint}::bytea, ${key.fingerprintKeyId},
-          ${signature.id}::uuid, ${challenge.id}::uuid, t.now
-        from t
-        on conflict do nothing
-        returning signature_id
-      ), ${countedStart(sql, customerGuards, limits.customerPerMinute)},
-      ${countedMessage(sql, phones, limits)}, d as (
-        select k.signature_id as id, 0 as chain_length, ''::bytea as chain_head, t.now,
-          array['SIGNATURE_STARTED', 'CHALLENGE_CREATED'] as types,
-          array[
-            json_build_object('caller', ${key.caller}::text, 'attempts', ${signature.attempts}::int::text,
-              'transaction_digest', ${signature.transactionDigest.toString("hex")}::text)::text,
-            ${created(challenge)}::text
-          ] as details
-        from k, t
-      ), ${appendedEvents(sql)}, s as (
-        insert into signature
-          (id, caller, customer_pseudonym, customer_key_id, customer_guards, phone_guards, status, transaction_digest, transaction_sealed,
-           phone_sealed, seal_key_id, code_nonce, code_key_id, attempts_remaining, locale, first_factor,
-           created_at, expires_at, challenges, chain_length, chain_head, sealed_length)
-        select h.id, ${key.caller}, ${signature.customerPseudonym}::bytea, ${signature.customerKeyId},
-          ${customers}, ${phones}, 'pending',
-          ${signature.transactionDigest}::bytea, ${signature.transactionSealed}::bytea,
-          ${signature.phoneSealed}::bytea, ${signature.sealKeyId}, ${signature.codeNonce}::bytea,
-          ${signature.codeKeyId}, ${signature.attempts}::smallint,
-          ${signature.locale}, ${signature.firstFactor}, h.now, h.now + ${milliseconds(sql, signature.ttlMs)},
-          1, cardinality(h.hashes), h.hashes[cardinality(h.hashes)], 0
-        from h
-        returning *
-      ), c as (
-        ${this.#inserted(challenge, 1)} from h
-        returning *
-      )
-      select ${signatureColumns(sql)},
-        ${refusedIfTooLate(sql, limits)},
-        ${refusedIfBlocked(sql, customers)},
-        ${refusedIfNumberBlocked(sql, phones)},
-        ${refusedIfTooManyStarts(sql, customerGuards, limits.customerPerMinute)},
-        ${refusedIfTooManyMessages(sql, phones, limits)}
-      from s, c, t`;
-    return row && { signature: toSignature(row), lease: { epoch: 1, durationMs: challenge.leaseMs } };
+    return await this.#starts.add({ key, signature, limits });
   }
 
   async findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined> {
@@ -172,9 +128,12 @@ export class PostgresSignatureStore implements SignatureStore {
         from o where o.outcome = 'created'
         on conflict do nothing
         returning signature_id
-      ), ${countedMessage(sql, sql`(select phone_guards from l)`, rules)}, d as (
+      ), q as (
+        select l.customer_guards, l.phone_guards, ${rules.admittedUntil ?? null}::timestamptz as admitted_until
+        from k join l on l.id = k.signature_id
+      ), ${countedMessages(sql, rules.phonePer10Minutes)}, d as (
         select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types,
-          array[json_build_object('challenge_id', o.latest_id)::text, ${created(challenge)}::text] as details
+          array[json_build_object('challenge_id', o.latest_id)::text, ${challengeCreated(challenge)}::text] as details
         from o join k on k.signature_id = o.id
       ), ${appendedEvents(sql)}, x as (
         update challenge set status = 'superseded' from h where challenge.id = h.latest_id
@@ -184,7 +143,13 @@ export class PostgresSignatureStore implements SignatureStore {
         from h where signature.id = h.id
         returning signature.*
       ), c as (
-        ${this.#inserted(challenge, sql`(select challenges from u)`)} from x
+        insert into challenge
+          (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
+           calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
+        select ${challenge.id}::uuid, u.id, u.challenges, ${challenge.channel}, ${challenge.provider}, 'pending',
+          ${challenge.maskedDestination}, ${challenge.brand}, ${challenge.webOtpHost}, x.now, 1,
+          ${challenge.calls - 1}::int, x.now, x.now, 0, 1, x.now + ${milliseconds(sql, challenge.leaseMs)}, false
+        from x, u
         returning *
       )
       select case when o.outcome = 'created' and s.id is null then 'replay' else o.outcome end as outcome,
@@ -192,10 +157,10 @@ export class PostgresSignatureStore implements SignatureStore {
         greatest(0, extract(epoch from coalesce(
           case when o.outcome = 'in_flight' then o.lease_until else o.again_at end, o.now) - o.now) * 1000)::float8
           as retry_after_ms,
-        ${refusedIfTooLate(sql, rules)},
-        ${refusedIfBlocked(sql, sql`(select customer_guards from l)`)},
-        ${refusedIfNumberBlocked(sql, sql`(select phone_guards from l)`)},
-        ${refusedIfTooManyMessages(sql, sql`(select phone_guards from l)`, rules)},
+        ${refusedIfTooLate(sql)},
+        ${refusedIfBlocked(sql)},
+        ${refusedIfNumberBlocked(sql)},
+        ${refusedIfTooManyMessages(sql, rules.phonePer10Minutes)},
         ${signatureColumns(sql)}
       from t, o left join u s on true left join c on true`;
     if (row === undefined) return undefined;
@@ -223,27 +188,4 @@ export class PostgresSignatureStore implements SignatureStore {
       where s.id = ${signatureId}::uuid and s.caller = ${caller}`;
     return row && toMaterial(row, 0);
   }
-
-  /** `insert … select` of a challenge whose first call begins with it; needs a `now` in its FROM. */
-  #inserted(challenge: NewChallenge, number: number | ReturnType<typeof milliseconds>) {
-    const { sql } = this.#db;
-    return sql`
-      insert into challenge
-        (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
-         calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
-      select ${challenge.id}::uuid, (select signature_id from k), ${number}::smallint, ${challenge.channel},
-        ${challenge.provider}, 'pending', ${challenge.maskedDestination}, ${challenge.brand},
-        ${challenge.webOtpHost}, now, 1, ${challenge.calls - 1}::int, now, now, 0, 1,
-        now + ${milliseconds(sql, challenge.leaseMs)}, false`;
-  }
-}
-
-/** The details of CHALLENGE_CREATED. */
-function created(challenge: NewChallenge): string {
-  return JSON.stringify({
-    challenge_id: challenge.id,
-    channel: challenge.channel,
-    provider: challenge.provider,
-    ...(challenge.orderedBy !== undefined && { ordered_by: challenge.orderedBy }),
-  });
 }

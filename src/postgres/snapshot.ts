@@ -38,6 +38,22 @@ export function signatureColumns(sql: Sql): Fragment {
     ${challengeColumns(sql)}`;
 }
 
+/** What `signatureColumns` reads of a signature, for a RETURNING: all of it would be carried through the statement. */
+export function signatureParts(sql: Sql): Fragment {
+  return sql`
+    signature.id, signature.status, signature.transaction_digest, signature.attempts_remaining,
+    signature.created_at, signature.expires_at, signature.closed_at, signature.abort_reason, signature.chain_length`;
+}
+
+/** What `challengeColumns` reads of a challenge, for a RETURNING. */
+export function challengeParts(sql: Sql): Fragment {
+  return sql`
+    challenge.id, challenge.signature_id, challenge.status, challenge.channel, challenge.provider,
+    challenge.masked_destination, challenge.provider_challenge_id, challenge.provider_proof,
+    challenge.provider_error_code, challenge.created_at, challenge.sent_at, challenge.delivered_at,
+    challenge.lease_until`;
+}
+
 export interface ChallengeRow {
   readonly challenge_id: string;
   readonly channel: Channel;

@@ -2,7 +2,8 @@ import type { Fragment } from "postgres";
 import type { Claim, UpkeepStore, UpkeepTask } from "../domain/upkeep-store.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
 import { closedChallenges, closedSignature, erasedPhone } from "./closing.ts";
-import { type Database, milliseconds } from "./database.ts";
+import { type Database, milliseconds, recordset } from "./database.ts";
+import { Gathering } from "./gathering.ts";
 import { appendedEvents } from "./timeline.ts";
 
 interface DueRow {
@@ -11,6 +12,11 @@ interface DueRow {
   readonly until: Date;
   readonly provider_challenge_id: string | null;
   readonly further_message_ids: string[];
+}
+
+interface Done {
+  readonly task: UpkeepTask;
+  readonly claim: Claim;
 }
 
 const dueColumns = {
@@ -28,9 +34,11 @@ const listedWithinMs = 60_000;
 /** What falls due without a caller. Batches are bounded and skip rows that another replica holds. */
 export class PostgresUpkeepStore implements UpkeepStore {
   readonly #db: Database;
+  readonly #done: Gathering<Done, undefined>;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#done = new Gathering((done) => markDone(db, done), { kindOf: ({ task }) => task });
   }
 
   async expire(limit: number): Promise<number> {
@@ -40,7 +48,7 @@ export class PostgresUpkeepStore implements UpkeepStore {
         select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
           c.last_look_up_due_at as latest_look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
-        where s.status in ('pending', 'challenge_sent') and s.expires_at <= t.now
+        where s.status in ('pending', 'challenge_sent') and s.expires_at <= (select now from t)
         order by s.expires_at
         limit ${limit}::int
         for update of s, c skip locked
@@ -60,8 +68,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const { sql } = this.#db;
     const rows = await sql`
       with ${this.#db.now()}, l as (
-        select s.id from t, signature s
-        where s.closed_at <= t.now - interval '10 minutes' and s.phone_sealed is not null
+        select s.id from signature s
+        where s.closed_at <= (select now from t) - interval '10 minutes' and s.phone_sealed is not null
         order by s.closed_at
         limit ${limit}::int
         for update skip locked
@@ -78,28 +86,28 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const [purged] = await sql<{ rows: number }[]>`
       with ${this.#db.now()}, c as (
         delete from customer_guard where pseudonym in (
-          select g.pseudonym from t, customer_guard g
-          where g.touched_at < t.now - interval '25 hours'
-            and (g.blocked_until is null or g.blocked_until <= t.now)
+          select g.pseudonym from customer_guard g
+          where g.touched_at < (select now from t) - interval '25 hours'
+            and (g.blocked_until is null or g.blocked_until <= (select now from t))
           order by g.touched_at limit ${limit}::int for update of g skip locked)
         returning 1
       ), p as (
         delete from phone_guard where pseudonym in (
-          select g.pseudonym from t, phone_guard g
-          where g.touched_at < t.now - interval '1 hour'
-            and (g.blocked_until is null or g.blocked_until <= t.now)
+          select g.pseudonym from phone_guard g
+          where g.touched_at < (select now from t) - interval '1 hour'
+            and (g.blocked_until is null or g.blocked_until <= (select now from t))
           order by g.touched_at limit ${limit}::int for update of g skip locked)
         returning 1
       ), a as (
         delete from caller_grants where caller in (
-          select g.caller from t, caller_grants g
-          where t.now - interval '1 day' > all (g.granted_at)
+          select g.caller from caller_grants g
+          where (select now from t) - interval '1 day' > all (g.granted_at)
           limit ${limit}::int for update of g skip locked)
         returning 1
       ), x as (
         delete from prefix_traffic where (prefix, since) in (
-          select g.prefix, g.since from t, prefix_traffic g
-          where g.since < t.now - interval '2 hours'
+          select g.prefix, g.since from prefix_traffic g
+          where g.since < (select now from t) - interval '2 hours'
           order by g.since limit ${limit}::int for update of g skip locked)
         returning 1
       )
@@ -112,8 +120,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const { sql } = this.#db;
     const rows = await sql`
       with ${this.#db.now()}, l as (
-        select caller, scope, key from t, idempotency_key
-        where created_at < t.now - interval '25 hours'
+        select caller, scope, key from idempotency_key
+        where created_at < (select now from t) - interval '25 hours'
         order by created_at
         limit ${limit}::int
         for update of idempotency_key skip locked
@@ -140,11 +148,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
     });
   }
 
-  async done(task: UpkeepTask, { challengeId, until }: Claim): Promise<void> {
-    const { sql } = this.#db;
-    const column = sql(dueColumns[task]);
-    await sql`
-      update challenge set ${column} = null where id = ${challengeId}::uuid and ${column} = ${until}::timestamptz`;
+  async done(task: UpkeepTask, claim: Claim): Promise<void> {
+    await this.#done.add({ task, claim });
   }
 
   async dueLookUps(limit: number, againMs: number) {
@@ -183,11 +188,23 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const column = sql(dueColumns[task]);
     return sql`
       with ${this.#db.now()}, l as (
-        select c.id, t.now from t, challenge c where c.${column} <= t.now
+        select c.id, t.now from t, challenge c where c.${column} <= (select now from t)
         order by c.${column} limit ${limit}::int for update of c skip locked
       ), c as (
         update challenge set ${column} = l.now + ${milliseconds(sql, againMs)} from l where challenge.id = l.id
         returning challenge.*
       )`;
   }
+}
+
+/** Ends claims on one task; one that was taken over meanwhile stays. */
+async function markDone({ sql }: Database, done: readonly Done[]): Promise<undefined[]> {
+  const column = sql(dueColumns[done[0]!.task]);
+  const claims = done.map(({ claim: { challengeId, until } }) => ({ id: challengeId, until }));
+  await sql`
+    with n as materialized (
+      select * from ${recordset(sql, claims)} as n (id uuid, until timestamptz) order by id
+    )
+    update challenge set ${column} = null from n where challenge.id = n.id and challenge.${column} = n.until`;
+  return done.map(() => undefined);
 }

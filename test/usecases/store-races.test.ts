@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ProviderResult } from "../../src/domain/provider.ts";
 import type { AcceptanceSource } from "../../src/domain/stores.ts";
 import type { UpkeepTask } from "../../src/domain/upkeep-store.ts";
+import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
 import { aReceipt } from "../support/domain.ts";
 import {
   aNewChallenge,
@@ -13,7 +14,7 @@ import {
   useStores,
 } from "../support/stores.ts";
 
-const { signatures, deliveries, closings, reader, upkeep, sql, pass, now } = await useStores();
+const { db, signatures, deliveries, closings, reader, upkeep, sql, pass, now } = await useStores();
 const rules = { cooldownMs: 30_000, most: 5, ...noLimits };
 
 async function started() {
@@ -28,9 +29,10 @@ function accepted(
   sid: string,
   source: AcceptanceSource = "answer",
   proof = `proof of ${sid}`,
+  store = deliveries,
 ) {
   const result: ProviderResult = { providerChallengeId: sid, providerProof: proof, sentAt: now() };
-  return deliveries.accepted(challengeId, result, source);
+  return store.accepted(challengeId, result, source);
 }
 
 const resend = (id: string) => signatures.resend(aRequestKey({ scope: id }), id, aNewChallenge(), rules);
@@ -118,10 +120,13 @@ describe("a statement that waited for another one sees what that one did", () =>
     const { id, challengeId } = await started();
     await accepted(challengeId, aSid());
     const second = aSid();
+    // Of one store's calls at the same time one statement would tell.
+    const replicas = Array.from({ length: 8 }, () => new PostgresDeliveryStore(db));
     const effects = await behind(
       (tx) => tx`select from signature where id = ${id} for update`,
-      () => Promise.all(Array.from({ length: 8 }, () => accepted(challengeId, second, "receipt"))),
-      8,
+      () =>
+        Promise.all(replicas.map((replica) => accepted(challengeId, second, "receipt", "proof", replica))),
+      replicas.length,
     ).then((acceptances) => acceptances.map((acceptance) => acceptance?.effect));
     expect(effects.filter((effect) => effect === "duplicate")).toHaveLength(1);
     expect(effects.filter((effect) => effect === "nothing_new")).toHaveLength(7);

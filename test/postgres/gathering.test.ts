@@ -1,0 +1,132 @@
+import { setImmediate as turn } from "node:timers/promises";
+import postgres from "postgres";
+import { describe, expect, test } from "vitest";
+import { Gathering } from "../../src/postgres/gathering.ts";
+
+/** A statement that ends when the test says so. */
+interface Statement {
+  readonly calls: readonly string[];
+  end(): void;
+  fail(error: unknown): void;
+}
+
+/** A gathering whose statements answer each call in capitals, and the statements as they come. */
+function gathering(options?: ConstructorParameters<typeof Gathering<string, string>>[1]) {
+  const asked: Statement[] = [];
+  const waiting: ((statement: Statement) => void)[] = [];
+  const calls = new Gathering<string, string>((some) => {
+    const answer = Promise.withResolvers<string[]>();
+    const statement = {
+      calls: some,
+      end: () => answer.resolve(some.map((call) => call.toUpperCase())),
+      fail: answer.reject,
+    };
+    const waits = waiting.shift();
+    if (waits === undefined) asked.push(statement);
+    else waits(statement);
+    return answer.promise;
+  }, options);
+  return {
+    add: (call: string) => calls.add(call),
+    /** The next statement, once it is asked. */
+    async statement(): Promise<Statement> {
+      return asked.shift() ?? (await new Promise((resolve) => waiting.push(resolve)));
+    },
+    /** How many were asked that nobody has looked at. */
+    pending: () => asked.length,
+  };
+}
+
+const refusal = (code: string) =>
+  new postgres.PostgresError(Object.assign(new Error("refused"), { code }) as never);
+
+describe("calls that come together", () => {
+  test("one that comes alone goes at once; those that come meanwhile share the next statement", async () => {
+    const calls = gathering();
+    const answers = ["a", "b", "c"].map(calls.add);
+    const first = await calls.statement();
+    expect(first.calls).toEqual(["a"]);
+    expect(calls.pending()).toBe(0);
+    first.end();
+    const second = await calls.statement();
+    expect(second.calls).toEqual(["b", "c"]);
+    second.end();
+    expect(await Promise.all(answers)).toEqual(["A", "B", "C"]);
+  });
+
+  test("a statement takes twenty at most, and those of the first one's kind", async () => {
+    const calls = gathering({ kindOf: (call) => call[0] ?? "" });
+    const names = [...Array.from({ length: 23 }, (_, n) => `a${n}`), "b", "a"];
+    const answers = names.map(calls.add);
+    for (const size of [1, 20, 2, 1, 1]) {
+      const statement = await calls.statement();
+      expect(statement.calls).toHaveLength(size);
+      statement.end();
+    }
+    expect(await Promise.all(answers)).toEqual(names.map((name) => name.toUpperCase()));
+  });
+
+  test("a statement that hangs holds up nobody for long", async () => {
+    const calls = gathering({ patienceMs: 1 });
+    const hanging = calls.add("hangs");
+    const other = calls.add("other");
+    const first = await calls.statement();
+    (await calls.statement()).end();
+    expect(await other).toBe("OTHER");
+    first.end();
+    expect(await hanging).toBe("HANGS");
+  });
+
+  test("the pace holds between statements, however soon one is answered", async () => {
+    const calls = gathering({ paceMs: 1000 });
+    const first = calls.add("a");
+    (await calls.statement()).end();
+    await first;
+    void calls.add("b");
+    for (let turns = 0; turns < 5; turns += 1) await turn();
+    expect(calls.pending()).toBe(0);
+  });
+});
+
+describe("a statement that fails", () => {
+  test.each([
+    ["a limit", "SR001"],
+    ["a row that stands already", "23505"],
+    ["a row that it would change twice", "21000"],
+    ["a deadlock", "40P01"],
+    ["a lock that was not to be had", "55P03"],
+    ["its time", "57014"],
+  ])("for %s is asked again for each, and fails for whom it is meant alone", async (_name, code) => {
+    const calls = gathering();
+    const ahead = calls.add("ahead");
+    const answers = ["a", "bad", "c"].map(calls.add);
+    (await calls.statement()).end();
+    await ahead;
+    (await calls.statement()).fail(refusal(code));
+    for (let n = 0; n < 3; n += 1) {
+      const alone = await calls.statement();
+      expect(alone.calls).toHaveLength(1);
+      if (alone.calls[0] === "bad") alone.fail(refusal(code));
+      else alone.end();
+    }
+    expect(await Promise.allSettled(answers)).toMatchObject([
+      { status: "fulfilled", value: "A" },
+      { status: "rejected", reason: { code } },
+      { status: "fulfilled", value: "C" },
+    ]);
+  });
+
+  test.each([
+    ["the database is shutting down", refusal("57P01")],
+    ["the connection is lost", Object.assign(new Error("lost"), { code: "CONNECTION_CLOSED" })],
+  ])("because %s fails for all, whose calls may have been done", async (_name, error) => {
+    const calls = gathering();
+    const ahead = calls.add("ahead");
+    const answers = ["a", "b"].map(calls.add);
+    (await calls.statement()).end();
+    await ahead;
+    (await calls.statement()).fail(error);
+    expect(await Promise.allSettled(answers)).toMatchObject([{ reason: error }, { reason: error }]);
+    expect(calls.pending()).toBe(0);
+  });
+});
