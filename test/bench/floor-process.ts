@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
 import { Pool } from "undici";
+import { planning } from "../../src/postgres/database.ts";
 import { accountSid, authToken, sender } from "../support/twilio-sandbox.ts";
 import { closedLoop, type LoadResult } from "./load.ts";
 import type { Statement } from "./wire-tap.ts";
@@ -39,7 +40,7 @@ serveParent({
     callers,
     seconds,
   }: StatementOrder): Promise<FloorResult> {
-    const sql = postgres(databaseUrl, { max: 10, onnotice: () => {} });
+    const sql = postgres(databaseUrl, { max: 10, connection: planning, onnotice: () => {} });
     const once = async () => {
       const replaced = unique.map(
         (value) => [value, value.startsWith("SM") ? newSid() : randomUUID()] as const,
@@ -61,7 +62,7 @@ serveParent({
 
   /** The statements of one read in its transaction, sent without waiting in between. */
   async transaction({ databaseUrl, statements, callers, seconds }: StatementOrder): Promise<FloorResult> {
-    const sql = postgres(databaseUrl, { max: 10, onnotice: () => {} });
+    const sql = postgres(databaseUrl, { max: 10, connection: planning, onnotice: () => {} });
     const once = async () => {
       await sql.begin("isolation level repeatable read read only", (tx) =>
         statements.map(({ text, parameters }) => tx.unsafe(text, [...parameters], { prepare: true })),

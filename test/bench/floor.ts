@@ -57,11 +57,12 @@ async function listen(
   tap.clear();
   const sample = await installation.client.ask<Sample>("sample");
   const mentions = ({ parameters }: Statement) =>
-    parameters.some((value) => value === sample.signatureId || value === sample.challengeId);
+    parameters.some((value) => value?.includes(sample.signatureId) || value?.includes(sample.challengeId));
   const start = tap.statements.filter(mentions);
   const sid = start
     .flatMap(({ parameters }) => parameters)
-    .find((value) => /^SM[0-9a-f]{32}$/.test(value ?? ""));
+    .map((value) => /SM[0-9a-f]{32}/.exec(value ?? "")?.[0])
+    .find((value) => value !== undefined);
   tap.clear();
   await installation.client.ask("load", { method: "GetSignature", callers: 1, seconds: 0.01 });
   const reads = tap.statements.filter(mentions);

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { planning } from "../../src/postgres/database.ts";
 import type { Statement } from "./wire-tap.ts";
 import { pinned } from "./worker.ts";
 
@@ -25,7 +26,9 @@ export async function pgbench(options: {
     ...[`--time=${Math.max(1, Math.round(options.seconds))}`, `--file=${file}`, "--define=n=0"],
     options.databaseUrl,
   ]);
-  const run = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const settings = Object.entries(planning).map(([name, value]) => `-c ${name}=${value}`);
+  const env = { ...process.env, PGOPTIONS: settings.join(" ") };
+  const run = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [run.stdout, run.stderr]) stream.on("data", (chunk) => (output += chunk));
   await once(run, "close");
@@ -41,10 +44,16 @@ function script(statements: readonly Statement[], unique: readonly string[]): st
   const run = Date.now().toString(16).padStart(12, "0");
   const own = (index: number) =>
     `('${run}' || lpad(to_hex(:n::bigint), 11, '0') || '${index}' || lpad(to_hex(:client_id::bigint), 8, '0'))`;
+  const any = new RegExp(`(${unique.join("|")})`);
+  // Each of them stands alone or within a document.
   const expression = (value: string) => {
-    const index = unique.indexOf(value);
-    if (index < 0) return literal(value);
-    return value.startsWith("SM") ? `('SM' || ${own(index)})` : `${own(index)}::uuid::text`;
+    const parts = value === "" ? [""] : value.split(any).filter((part) => part !== "");
+    const ownOf = (part: string, index: number) =>
+      part.startsWith("SM") ? `('SM' || ${own(index)})` : `${own(index)}::uuid::text`;
+    const texts = parts.map((part) =>
+      unique.includes(part) ? ownOf(part, unique.indexOf(part)) : literal(part),
+    );
+    return `(${texts.join(" || ")})`;
   };
   const queries = statements.map(({ text, parameters }) =>
     text

@@ -35,6 +35,8 @@ export interface Results {
   readonly loadedRssMb: number;
   readonly peakRssMb: number;
   readonly closed: readonly Step[];
+  /** CPU in microseconds a recorded signature: what vacuums between the steps took, and would take by themselves. */
+  readonly vacuumUs: number;
   readonly open: readonly OpenStep[];
   readonly floor: Floor;
   readonly soak: Soak | undefined;
@@ -79,6 +81,8 @@ export function report(results: Results): string {
         busy(measured),
       ]),
     ),
+    "",
+    `Vacuums between these took ${whole(results.vacuumUs)} µs of PostgreSQL's CPU a signature, which is not in the table.`,
     "",
     "Open loop, calls by chance; the service's own share, without Twilio's time:",
     "",
