@@ -14,14 +14,14 @@ describe("npm run migrate", () => {
     const env = { DATABASE_URL: database.url };
     const said = async (...args: string[]) => (await runTool("migrate", args, env)).said;
     expect(await said("status")).toMatch(
-      /^applied {2}0000_\S+ .*\napplied {2}0001_\S+ .*\napplied {2}0002_\S+ /,
+      /^applied {2}0000_\S+ .*\napplied {2}0001_\S+ .*\napplied {2}0002_\S+ .*\napplied {2}0003_\S+ /,
     );
     await using installation = await LiveInstallation.create(database.url);
-    expect(await said("down")).toMatch(/^taken back: 0002_\w+\n$/);
+    expect(await said("down")).toMatch(/^taken back: 0003_\w+\n$/);
     const behind = await failedStart(installation.environment({ SIGNATURE_MIGRATE: "check" }));
     expect({ code: behind.code, listened: behind.listened }).toEqual({ code: 1, listened: false });
     expect(behind.said).toContain("the database is behind this code");
-    expect(await said("up")).toMatch(/^applied: 0002_\w+\n$/);
+    expect(await said("up")).toMatch(/^applied: 0003_\w+\n$/);
     const { client } = await installation.startReplica({ SIGNATURE_MIGRATE: "check" });
     const signatureId = "00000000-0000-7000-8000-000000000000";
     expect((await grpcError(client.getSignature({ signatureId }))).reason).toBe("SIGNATURE_NOT_FOUND");
