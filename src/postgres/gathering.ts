@@ -4,7 +4,7 @@ import { isUnavailable } from "./errors.ts";
 /** What PostgreSQL may do to the whole for the sake of one: locks, deadlocks, time. */
 const contention = /^(40001|40P01|55P03|57014)$/;
 
-/** Calls in one statement at most: with one it takes a millisecond, with twenty four, which each waits for all. */
+/** Calls in one statement at most. It takes 1 ms for one call and 4 ms for 20, which all of them wait. */
 const callsAtMost = 20;
 
 /**
