@@ -77,7 +77,8 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
         item integer, news_of uuid, sid text, proof text, known_by text, accepted_at timestamptz, taken boolean)
     ), l as (
       select n.*, n.known_by = 'look_up' as looked_up, t.now, s.id, s.status, s.closed_at, s.chain_length, s.chain_head,
-        s.phone_sealed is not null as has_phone, c.id as challenge_id, c.status as challenge_status, c.calls, c.look_ups, c.provider, c.provider_challenge_id, c.further_message_ids, c.last_look_up_due_at,
+        s.phone_sealed is not null as has_phone, c.id as challenge_id, c.status as challenge_status, c.calls,
+        c.look_ups, c.provider, c.provider_challenge_id, c.further_message_ids, c.last_look_up_due_at,
         c.created_at as challenge_created_at,
         cardinality(coalesce(c.further_message_ids, '{}'))
           + (c.provider_challenge_id is not null)::int as messages

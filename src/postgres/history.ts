@@ -38,20 +38,20 @@ export async function histories(db: Database, asked: readonly Asked[]): Promise<
     "isolation level repeatable read read only",
     (tx) => [
       tx<Of<SignatureRow & { jws: string | null }>[]>`
-          with ${db.now()}
-          select n.item, ${signatureColumns(sql)}, r.jws
-          from t, ${mine()}
-          join challenge c on c.signature_id = s.id and c.number = s.challenges
-          left join receipt r on r.signature_id = s.id`,
+        with ${db.now()}
+        select n.item, ${signatureColumns(sql)}, r.jws
+        from t, ${mine()}
+        join challenge c on c.signature_id = s.id and c.number = s.challenges
+        left join receipt r on r.signature_id = s.id`,
       tx<Of<ChallengeRow>[]>`
-          with ${db.now()}
-          select n.item, s.expires_at, ${challengeColumns(sql)}
-          from t, ${mine()} join challenge c on c.signature_id = s.id
-          order by c.number`,
+        with ${db.now()}
+        select n.item, s.expires_at, ${challengeColumns(sql)}
+        from t, ${mine()} join challenge c on c.signature_id = s.id
+        order by c.number`,
       tx<Of<EventRow>[]>`
-          select n.item, e.number, e.at, e.type, e.details
-          from ${mine()} join event e on e.signature_id = s.id
-          order by e.number`,
+        select n.item, e.number, e.at, e.type, e.details
+        from ${mine()} join event e on e.signature_id = s.id
+        order by e.number`,
     ],
   );
   const challengesOf = grouped(challenges);

@@ -247,6 +247,20 @@ describe("the retention", () => {
 /** Of no challenge: a report about it is kept nowhere. */
 const receiptlessChallenge = "0190b0c0-0000-7000-9000-00000000dead";
 
+test("a backlog is sealed with one search for missing receipts, which goes through all of it", async () => {
+  const ids = await Promise.all(Array.from({ length: 120 }, aborted));
+  let searches = 0;
+  const counted = new Proxy(evidence, {
+    get(target, property) {
+      if (property === "missingReceipts") searches += 1;
+      const member: unknown = Reflect.get(target, property, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  expect(await new SealSignatures({ evidence: counted, keys }).once(never)).toBe(ids.length);
+  expect(searches).toBe(1);
+});
+
 test("a report of the provider is kept once, as it came", async () => {
   const { challengeId, sid } = await started();
   const report = {

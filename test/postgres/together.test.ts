@@ -13,7 +13,7 @@ import {
 
 // Calls at the same time share a statement (src/postgres/gathering.ts): each is done as if it had come alone.
 
-const { signatures, deliveries, closings, reader, sql, now } = await useStores();
+const { signatures, deliveries, closings, reader, upkeep, sql, pass, now } = await useStores();
 
 const start = (over: Parameters<typeof aNewSignature>[0] = {}, limits = noLimits, key = aRequestKey()) =>
   signatures.start(key, aNewSignature(over), limits);
@@ -68,6 +68,14 @@ describe("starts at the same time", () => {
     const refused = ends.flatMap((end, n) => (end.status === "rejected" ? [n] : []));
     expect(refused).toHaveLength(2);
     for (const n of refused) expect(n % 3).toBe(0);
+  });
+
+  test("are each held to the limits that came with it", async () => {
+    const customerGuards = [randomBytes(32)];
+    const held = (customerPerMinute: number) => start({ customerGuards }, { ...noLimits, customerPerMinute });
+    await held(1);
+    const ends = await Promise.allSettled([start(), held(5), held(1), held(2)]);
+    expect(ends.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "rejected"]);
   });
 
   test("answer nothing to the one whose key is taken, and record the others", async () => {
@@ -151,7 +159,18 @@ describe("codes at the same time", () => {
     expect(histories.map((history) => history?.signature.id)).toEqual(begun.map(({ id }) => id));
   });
 
-  test("for one signature are judged one after the other", async () => {
+  test("for one signature are judged one after the other, and no statement of the others fails for it", async () => {
+    const [one, ...others] = await startedTogether(4);
+    const ends = await Promise.all([
+      judge((await startedTogether(1))[0]!.id, "match"),
+      ...times(3, () => judge(one!.id, "code_mismatch")),
+      ...others.map(({ id }) => judge(id, "match")),
+    ]);
+    expect(ends.slice(1, 4).map((end) => end?.outcome)).toEqual(["rejected", "rejected", "failed"]);
+    expect(await transactions(others.map(({ id }) => id))).toBe(1);
+  });
+
+  test("for one signature never take more than its attempts", async () => {
     const [one, other] = await startedTogether(2);
     const ends = await Promise.all([
       judge(other!.id, "match"),
@@ -192,6 +211,30 @@ describe("codes at the same time", () => {
     const read = [reader.history("cards", one!.id), reader.history("payments", other!.id)];
     expect((await Promise.all(read)).map((history) => history?.signature.id)).toEqual([undefined, other!.id]);
   });
+});
+
+test("tasks that end at the same time end each for itself, unless another has taken it over", async () => {
+  const begun = await startedTogether(3);
+  await Promise.all(begun.map(({ challenge }) => accept(challenge.id)));
+  await Promise.all(begun.map(({ id }) => judge(id, "match")));
+  pass(61_000);
+  const redactions = await upkeep.due("redaction", 10, 1000);
+  const feedback = await upkeep.due("feedback", 10, 1000);
+  expect([redactions.length, feedback.length]).toEqual([3, 3]);
+  const late = { ...redactions[2]!.claim, until: now() };
+  await Promise.all([
+    upkeep.done("redaction", redactions[0]!.claim),
+    upkeep.done("redaction", redactions[1]!.claim),
+    upkeep.done("feedback", feedback[0]!.claim),
+    upkeep.done("redaction", late),
+  ]);
+  pass(1001);
+  // One after the other: each skips what the other one has locked.
+  const left = [await upkeep.due("redaction", 10, 1000), await upkeep.due("feedback", 10, 1000)];
+  expect(left.map((due) => due.map(({ claim }) => claim.challengeId).sort())).toEqual([
+    [late.challengeId],
+    [feedback[1]!, feedback[2]!].map(({ claim }) => claim.challengeId).sort(),
+  ]);
 });
 
 const endOf = {
