@@ -187,15 +187,19 @@ export class RouterProcess implements AsyncDisposable {
   }
 }
 
-// Below the range that the system hands out itself, so that nobody takes one between here and the start.
+// Below the range that the system hands out itself, so that nobody takes one between here and the start; for each
+// worker of a test run ports of its own, one after the other, or two processes that start at once may get the same.
 const firstPort = 20_000;
-const ports = 12_000;
+const portsOfOne = 3000;
+const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % 4;
+let portsGiven = Math.floor(Math.random() * portsOfOne);
 
 async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
-    const port = firstPort + Math.floor(Math.random() * ports);
-    if (!found.includes(port) && (await isFree(port))) found.push(port);
+    portsGiven += 1;
+    const port = firstPort + worker * portsOfOne + (portsGiven % portsOfOne);
+    if (await isFree(port)) found.push(port);
   }
   return found;
 }
