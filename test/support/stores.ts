@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { afterAll } from "vitest";
+import { afterAll, expect } from "vitest";
 import type { NewChallenge, NewSignature, RequestKey } from "../../src/domain/stores.ts";
 import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
 import { Database } from "../../src/postgres/database.ts";
@@ -8,13 +8,19 @@ import { PostgresSignatureReader } from "../../src/postgres/signature-reader.ts"
 import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
 import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { useDatabase } from "./database.ts";
+import { plansOfWholeTables } from "./plans.ts";
 
 /** The stores on a database of their own, with a time of day that only moves when the test says so. */
 export async function useStores() {
   const { url, sql } = await useDatabase();
   const time = { now: new Date("2026-11-22T12:00:00.000Z") };
-  const db = new Database({ url, connections: 10, clock: () => time.now });
-  afterAll(() => db.close());
+  const connections = 10;
+  const db = new Database({ url, connections, clock: () => time.now });
+  afterAll(async () => {
+    const plans = await plansOfWholeTables(db, connections);
+    await db.close();
+    expect(plans).toEqual([]);
+  });
   return {
     url,
     sql,
