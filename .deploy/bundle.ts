@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
-import { guardedConnectionSource, guardedModule } from "../src/postgres/driver-guard.ts";
+import { guardedModules, guardedSource } from "../src/postgres/driver-guard.ts";
 
 // `node .deploy/bundle.ts [folder] [source maps]`, by default dist and dist/source-maps: the service and its
 // commands as plain JavaScript that needs Node and nothing else. A module per command; what they share and what is
@@ -17,8 +17,8 @@ const requireBanner = `import { createRequire as __cr } from "node:module"; cons
 const driverGuard: Plugin = {
   name: "driver-guard",
   setup(build) {
-    build.onLoad({ filter: guardedModule }, ({ path }) => ({
-      contents: guardedConnectionSource(readFileSync(path, "utf8")),
+    build.onLoad({ filter: guardedModules }, ({ path }) => ({
+      contents: guardedSource(path, readFileSync(path, "utf8")),
       loader: "js",
     }));
   },

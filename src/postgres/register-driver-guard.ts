@@ -1,11 +1,11 @@
 import { registerHooks } from "node:module";
-import { guardedConnectionSource, guardedModule } from "./driver-guard.ts";
+import { guardedModules, guardedSource } from "./driver-guard.ts";
 
 // Preloaded by `--import`, before anything loads the driver; the bundle has it built in.
 registerHooks({
   load(url, context, next) {
     const loaded = next(url, context);
-    if (!guardedModule.test(url)) return loaded;
-    return { ...loaded, source: guardedConnectionSource(String(loaded.source)) };
+    if (!guardedModules.test(url)) return loaded;
+    return { ...loaded, source: guardedSource(url, String(loaded.source)) };
   },
 });

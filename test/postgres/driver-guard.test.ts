@@ -3,7 +3,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { expect, onTestFinished, test } from "vitest";
-import { guardedConnectionSource, guardedModule } from "../../src/postgres/driver-guard.ts";
+import { guardedModules, guardedSource } from "../../src/postgres/driver-guard.ts";
 import { useDatabase } from "../support/database.ts";
 import { DatabaseProxy } from "../support/database-proxy.ts";
 
@@ -13,8 +13,8 @@ const path = fileURLToPath(new URL("connection.js", import.meta.resolve("postgre
 const source = readFileSync(path, "utf8");
 
 test("the driver that is installed is the one that the guard was made for", () => {
-  expect(path).toMatch(guardedModule);
-  const guarded = guardedConnectionSource(source);
+  expect(path).toMatch(guardedModules);
+  const guarded = guardedSource(path, source);
   expect(guarded).toContain("if (socket === null) {");
   // Each cancelled wait is forgotten too.
   expect(
@@ -23,7 +23,19 @@ test("the driver that is installed is the one that the guard was made for", () =
 });
 
 test("a driver of another version is noticed", () => {
-  expect(() => guardedConnectionSource("export default 1")).toThrow("was made for");
+  expect(() => guardedSource(path, "export default 1")).toThrow("was made for");
+});
+
+// Else V8 keeps it, its parameters and its rows until the old generation is collected.
+test("a query has no functions that close over it", async () => {
+  const sql = postgres(url, { max: 1 });
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  const [one, other] = [sql`select 1`, sql`select 2`];
+  await Promise.all([one, other]);
+  const own = Object.entries(one).filter(([name, value]) => {
+    return typeof value === "function" && value !== Reflect.get(other, name);
+  });
+  expect(own).toEqual([]);
 });
 
 test("no query is forgotten where all connections are reset under it", async () => {
