@@ -21,6 +21,12 @@ interface SdkRequest {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
+interface SdkAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 export const providerName = "twilio";
 
 /**
@@ -29,6 +35,9 @@ export const providerName = "twilio";
  */
 export class MessagesApi {
   readonly #deps: MessagesApiDeps;
+  readonly #messages = new WeakMap<TwilioCredentials, Messages>();
+  /** Makes the request of the call that is being started; undefined outside of that turn. */
+  #exchange: ((request: SdkRequest) => Promise<SdkAnswer>) | undefined;
 
   constructor(deps: MessagesApiDeps) {
     this.#deps = deps;
@@ -51,15 +60,12 @@ export class MessagesApi {
     const credentials = this.#deps.credentials();
     if (credentials === undefined) throw providerError(nothingSent);
     let answer: HttpAnswer | undefined;
-    const client = {
-      accountSid: credentials.accountSid,
-      request: async (request: SdkRequest) => {
-        answer = await this.#deps.transport.exchange(httpRequest(request, credentials), signal, permit);
-        return { statusCode: answer.status, headers: answer.headers, body: answer.body };
-      },
+    const exchange = async (request: SdkRequest): Promise<SdkAnswer> => {
+      answer = await this.#deps.transport.exchange(httpRequest(request, credentials), signal, permit);
+      return { statusCode: answer.status, headers: answer.headers, body: answer.body };
     };
     try {
-      const result = await call(messagesOf(client), credentials);
+      const result = await this.#during(exchange, () => call(this.#messagesOf(credentials), credentials));
       if (answer !== undefined) return { result, answer };
     } catch (error) {
       if (error instanceof LeaseLost) throw error;
@@ -69,19 +75,42 @@ export class MessagesApi {
     }
     throw providerError(nothingSent);
   }
+
+  /** The SDK asks for its request in the turn in which it is called: it could not be told whose a later one is. */
+  #during<T>(exchange: (request: SdkRequest) => Promise<SdkAnswer>, start: () => Promise<T>): Promise<T> {
+    this.#exchange = exchange;
+    try {
+      return start();
+    } finally {
+      this.#exchange = undefined;
+    }
+  }
+
+  /** The resource under these credentials. The SDK makes some forty functions for each, so it is made once. */
+  #messagesOf(credentials: TwilioCredentials): Messages {
+    const known = this.#messages.get(credentials);
+    if (known !== undefined) return known;
+    const api = new ApiBase({
+      accountSid: credentials.accountSid,
+      request: async (request: SdkRequest) => {
+        const exchange = this.#exchange;
+        this.#exchange = undefined;
+        if (exchange === undefined) throw new Error("the SDK asked for a request outside of its call");
+        return await exchange(request);
+      },
+    });
+    // The transport knows the origin; all it needs is the path.
+    api.baseUrl = "";
+    const { messages } = api.v2010.account;
+    this.#messages.set(credentials, messages);
+    return messages;
+  }
 }
 
 const nothingSent: Verdict = { outcome: "not_accepted", retryable: false, providerErrorCode: "other" };
 
 export function providerError(verdict: Verdict, cause?: TransportFailure): ProviderError {
   return new ProviderError({ provider: providerName, ...verdict, ...(cause && { cause }) });
-}
-
-function messagesOf(client: object): Messages {
-  const api = new ApiBase(client);
-  // The transport knows the origin; all it needs is the path.
-  api.baseUrl = "";
-  return api.v2010.account.messages;
 }
 
 function httpRequest(request: SdkRequest, credentials: TwilioCredentials) {
