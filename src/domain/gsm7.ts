@@ -23,6 +23,11 @@ const septets: ReadonlyMap<string, number> = new Map([
   ...Array.from(EXTENSION_TABLE, (character): [string, number] => [character, 2]),
 ]);
 
+const within = new RegExp(
+  `^[${`${DEFAULT_ALPHABET}${EXTENSION_TABLE}`.replace(/[\\\]^-]/g, "\\$&")}]*$`,
+  "u",
+);
+
 /** Septets of a message that is not split. */
 export const GSM7_SEGMENT_UNITS = 160;
 
@@ -114,6 +119,7 @@ const GREEK_LOOKALIKES: Readonly<Record<string, string>> = {
  * What has no equivalent (Cyrillic, Arabic, Chinese, emoji) is left out.
  */
 export function toGsm7(text: string): string {
+  if (within.test(text)) return text;
   return Array.from(text.normalize("NFC"), equivalentOf).join("");
 }
 

@@ -75,7 +75,12 @@ export function canonicalTransaction(transaction: Transaction): string {
 
 /** SHA-256 of the canonical text: 32 bytes. */
 export function transactionDigest(transaction: Transaction): Buffer {
-  return createHash("sha256").update(canonicalTransaction(transaction)).digest();
+  return canonicalDigest(canonicalTransaction(transaction));
+}
+
+/** The digest of the transaction that has this canonical text. */
+export function canonicalDigest(canonical: string): Buffer {
+  return createHash("sha256").update(canonical).digest();
 }
 
 /** Reads back what canonicalTransaction wrote, e.g. after it was unsealed. */

@@ -31,24 +31,24 @@ export async function withTimeout<T>(
   signal.throwIfAborted();
   const stop = new AbortController();
   const ended = new AbortController();
-  const cancel = () => stop.abort(signal.reason);
+  const silent = Promise.withResolvers<never>();
+  const end = (reason: unknown) => {
+    if (stop.signal.aborted) return;
+    stop.abort(reason);
+    limits.clock.sleep(graceMs, ended.signal).then(
+      () => silent.reject(reason),
+      () => {},
+    );
+  };
+  const cancel = () => end(signal.reason);
   signal.addEventListener("abort", cancel, { once: true });
-
-  const stopped = new Promise<void>((resolve) => {
-    stop.signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  const silent = stopped
-    .then(() => limits.clock.sleep(graceMs, ended.signal))
-    .then((): never => {
-      throw stop.signal.reason;
-    });
   limits.clock.sleep(limits.timeoutMs, ended.signal).then(
-    () => stop.abort(new DOMException("the provider call timed out", "TimeoutError")),
+    () => end(new DOMException("the provider call timed out", "TimeoutError")),
     () => {},
   );
 
   try {
-    return await Promise.race([call(stop.signal), silent]);
+    return await Promise.race([call(stop.signal), silent.promise]);
   } catch (error) {
     if (error instanceof ProviderError || error instanceof LeaseLost || !stop.signal.aborted) throw error;
     throw new ProviderError({

@@ -14,7 +14,7 @@ import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { Lease, NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
-import { canonicalTransaction, type Transaction, transactionDigest } from "../domain/transaction.ts";
+import { canonicalDigest, canonicalTransaction, type Transaction } from "../domain/transaction.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -77,6 +77,12 @@ interface Deps {
   readonly challenge: ChallengeRules;
 }
 
+/** What the customer signs: its canonical text, and that text's digest. */
+interface Signed {
+  readonly canonical: string;
+  readonly digest: Buffer;
+}
+
 /** A signature to record, and its message, which the record is enough to make again. */
 interface Composed {
   readonly record: NewSignature;
@@ -105,8 +111,9 @@ export class StartSignature {
    */
   async execute(command: StartSignatureCommand, waitMs: number): Promise<StartedSignature> {
     const { clock, deliver, inFlight, observer, pumping } = this.#deps;
-    const digest = transactionDigest(command.transaction);
-    const content = requestContent(command, digest);
+    const canonical = canonicalTransaction(command.transaction);
+    const signed = { canonical, digest: canonicalDigest(canonical) };
+    const content = requestContent(command, signed);
     const entered = clock.now();
     const leftMs = () => waitMs - (clock.now() - entered);
     const replayed = () => this.#replayed(command, content, leftMs());
@@ -120,7 +127,7 @@ export class StartSignature {
     }
     let recorded: Recorded | undefined;
     try {
-      recorded = await this.#alone(name, this.#record(command, digest, content));
+      recorded = await this.#alone(name, this.#record(command, signed, content));
     } catch (refusal) {
       // What was started before is answered all the same.
       const earlier = await replayed();
@@ -146,7 +153,7 @@ export class StartSignature {
   /** Records a new signature; undefined where the key is bound already. */
   async #record(
     command: StartSignatureCommand,
-    digest: Buffer,
+    signed: Signed,
     content: Readonly<Record<string, string | number>>,
   ): Promise<Recorded | undefined> {
     const { allowedCountries, callerLimit, clock, keys, limits, pumping, routes, signatures } = this.#deps;
@@ -161,7 +168,7 @@ export class StartSignature {
       fingerprint: requestFingerprint(fingerprintKey.key, content),
       fingerprintKeyId: fingerprintKey.id,
     };
-    const composed = this.#compose(command, digest, route);
+    const composed = this.#compose(command, signed, route);
     return await admitted(callerLimit, command.caller, async (admission) => {
       const startedAt = clock.now();
       const { until } = admission;
@@ -197,7 +204,7 @@ export class StartSignature {
     return { signature, replayed: true };
   }
 
-  #compose(command: StartSignatureCommand, digest: Buffer, route: Route): Composed {
+  #compose(command: StartSignatureCommand, { canonical, digest }: Signed, route: Route): Composed {
     const { keys, random, challenge: rules, attempts } = this.#deps;
     const rings = keys.current();
     const pepper = primaryKey(rings.codePepper);
@@ -226,13 +233,7 @@ export class StartSignature {
       customerGuards: pseudonyms(rings.pseudonym, "customer-guard-v1", command.customerId),
       phoneGuards: pseudonyms(rings.pseudonym, "phone-guard-v1", phoneNumber.e164),
       transactionDigest: digest,
-      transactionSealed: seal(
-        sealKey.key,
-        id,
-        "transaction-v1",
-        canonicalTransaction(transaction),
-        random.bytes(12),
-      ),
+      transactionSealed: seal(sealKey.key, id, "transaction-v1", canonical, random.bytes(12)),
       phoneSealed: seal(sealKey.key, id, "phone-number-v1", phoneNumber.e164, random.bytes(12)),
       sealKeyId: sealKey.id,
       codeNonce,
@@ -253,7 +254,7 @@ export class StartSignature {
 /** What makes two calls with one key the same request. */
 function requestContent(
   command: StartSignatureCommand,
-  digest: Buffer,
+  { digest }: Signed,
 ): Readonly<Record<string, string | number>> {
   return {
     customer_id: command.customerId,
