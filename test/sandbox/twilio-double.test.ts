@@ -155,6 +155,9 @@ describe("credentials", () => {
 
     expect(await status("SK1", "secret")).toBe(201);
     expect(await status(accountSid, "first")).toBe(201);
+    tokens = ["second", "first"];
+    expect(await status(accountSid, "first")).toBe(201);
+    expect(await status(accountSid, "second")).toBe(201);
     tokens = ["second"];
     expect(await status(accountSid, "first")).toBe(401);
     expect(await status(accountSid, "second")).toBe(201);

@@ -4,6 +4,7 @@ import { MessagesApi } from "../../src/twilio/messages-api.ts";
 import { HttpTransport } from "../../src/twilio/transport.ts";
 import { sender, startTwilio } from "../support/twilio-sandbox.ts";
 import { credentials } from "./credentials-of-tests.ts";
+import { FaultServer, http } from "./fault-server.ts";
 
 const signal = AbortSignal.timeout(5_000);
 const mine = { from: sender, to: "+34600111001", body: "mine" };
@@ -16,9 +17,7 @@ async function anApi() {
     await transport.close();
     await double.close();
   });
-  let current = credentials;
-  const api = new MessagesApi({ transport, credentials: () => current });
-  return { double, api, use: (next: typeof credentials) => (current = next) };
+  return { double, api: new MessagesApi({ transport, credentials: () => credentials }) };
 }
 
 test("calls at the same time keep their own permit", async () => {
@@ -43,11 +42,20 @@ test("what is asked for after its call goes out under nobody's permit", async ()
   expect(double.messages.map(({ body }) => body)).toEqual(["other"]);
 });
 
-test("each snapshot of the credentials signs its own calls", async () => {
-  const { api, double, use } = await anApi();
-  await api.call((messages) => messages.create(mine), signal);
-  use({ ...credentials, authToken: "another" });
-  const refused = api.call((messages) => messages.create(other), signal);
-  await expect(refused).rejects.toMatchObject({ credentialsRefused: true });
-  expect(double.messages.map(({ body }) => body)).toEqual(["mine"]);
+test("each snapshot of the credentials makes its own calls", async () => {
+  await using server = await FaultServer.start((socket) => socket.write(http(500, "")));
+  const transport = new HttpTransport({ baseUrl: server.url, connections: 1 });
+  onTestFinished(() => transport.close());
+  const next = { ...credentials, accountSid: `AC${"9".repeat(32)}`, authToken: "another" };
+  const snapshots = [credentials, next, credentials];
+  let inForce = credentials;
+  const api = new MessagesApi({ transport, credentials: () => inForce });
+  for (const snapshot of snapshots) {
+    inForce = snapshot;
+    await expect(api.call((messages) => messages.create(mine), signal)).rejects.toThrow();
+  }
+  for (const [n, { accountSid, authToken }] of snapshots.entries()) {
+    expect(server.requests[n]).toContain(`/Accounts/${accountSid}/Messages.json`);
+    expect(server.requests[n]).toContain(Buffer.from(`${accountSid}:${authToken}`).toString("base64"));
+  }
 });
