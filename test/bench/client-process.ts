@@ -73,6 +73,12 @@ serveParent({
     close();
     ({ call, close } = await caller(target.kind, target.addresses, target.connections));
   },
+  /** What was started belongs to another database than what is called next. */
+  forget(): void {
+    started.clear();
+    ready.length = 0;
+    known.length = 0;
+  },
   load({ method, callers, perSecond, seconds }: LoadOrder): Promise<LoadResult> {
     if (callers !== undefined) return closedLoop(callers, seconds, calls[method]);
     return openLoop(perSecond ?? 1, seconds, calls[method]);
