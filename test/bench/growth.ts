@@ -10,7 +10,7 @@ import { bundleService, type Service } from "./service.ts";
 // npm run bench:growth -- [--sizes 0,1000000,5000000] [--seconds 6] [--rounds 5] [--results FOLDER]
 // The same calls with so many closed signatures in the tables, each size in a scratch database of its own. They are
 // called in turns, and each is held against the first in the same round: the machine's speed varies by a quarter
-// between minutes. Five million take 15 GB.
+// between minutes. Five million take 15 GB, and each further size its own.
 
 const { values: flags } = parseArgs({
   options: {
