@@ -62,6 +62,8 @@ import { WatchSignature } from "./usecases/watch-signature.ts";
 
 /** What a step over a day's seals may take: nobody waits for it. */
 const auditMs = 10 * 60_000;
+/** What a receipt that is being recorded has left when the service stops; the provider brings others again. */
+const receiptsMs = 5_000;
 
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
 
@@ -276,7 +278,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     tls?.stop();
     unobserve();
     inbox?.close();
-    await Promise.all([http.close(), sandbox?.double.close(), transport.close()]);
+    await Promise.all([http.close(receiptsMs, clock), sandbox?.double.close(), transport.close()]);
     await opened.close();
     await ops.close();
     logger.info("stopped");

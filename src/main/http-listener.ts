@@ -2,10 +2,15 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Address } from "../config/environment.ts";
+import type { Clock } from "../domain/clock.ts";
 
 export interface HttpListener {
   readonly url: string;
-  close(): Promise<void>;
+  /**
+   * Takes nothing more, lets what is under way end for so many milliseconds, and cuts the connections. Resolves once
+   * no handler runs any more, whether or not somebody still waits for its answer.
+   */
+  close(graceMs: number, clock: Clock): Promise<void>;
 }
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
@@ -16,14 +21,18 @@ export async function listenHttp(
   handler: HttpHandler,
   onError: (error: unknown) => void,
 ): Promise<HttpListener> {
+  const underWay = new Set<Promise<unknown>>();
   const server: Server = createServer(
     { maxHeaderSize: 16 * 1024, requestTimeout: 15_000, headersTimeout: 10_000, keepAliveTimeout: 60_000 },
     (request, response) => {
-      Promise.resolve(handler(request, response)).catch((error: unknown) => {
+      if (!server.listening) return void response.writeHead(503, { connection: "close" }).end();
+      const handled = Promise.resolve(handler(request, response)).catch((error: unknown) => {
         onError(error);
         if (!response.headersSent) response.writeHead(500);
         response.end();
       });
+      const over = Promise.all([handled, once(response, "close")]).finally(() => underWay.delete(over));
+      underWay.add(over);
     },
   );
   server.maxConnections = 1000;
@@ -31,11 +40,14 @@ export async function listenHttp(
   await once(server, "listening");
   return {
     url: httpUrl(server.address() as AddressInfo),
-    async close() {
+    async close(graceMs, clock) {
       const closed = once(server, "close");
       server.close();
+      const waited = new AbortController();
+      await Promise.race([Promise.all(underWay), clock.sleep(graceMs, waited.signal).catch(() => undefined)]);
+      waited.abort();
       server.closeAllConnections();
-      await closed;
+      await Promise.all([closed, ...underWay]);
     },
   };
 }
