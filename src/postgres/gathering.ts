@@ -29,7 +29,7 @@ interface Waiting<Call, Result> {
 
 /**
  * Calls of one kind that come while others are under way share their statement, its transaction and its
- * fsync: a call that comes alone goes alone and at once. What PostgreSQL refuses for the sake of one of them is
+ * fsync: a call that comes alone goes alone and at once, and twenty go without waiting for those before. What PostgreSQL refuses for the sake of one of them is
  * undone for all, and each is asked for alone: nobody is refused for another's sake.
  */
 export class Gathering<Call, Result> {
@@ -40,6 +40,8 @@ export class Gathering<Call, Result> {
   #waiting: Waiting<Call, Result>[] = [];
   /** What the next statement waits for: the one before it. */
   #busy = false;
+  /** Whether a full statement is under way beside that one. */
+  #beside = false;
 
   /** @param ask one statement for all; answers in the order of the calls */
   constructor(
@@ -55,8 +57,19 @@ export class Gathering<Call, Result> {
   add(call: Call): Promise<Result> {
     const answer = Promise.withResolvers<Result>();
     this.#waiting.push({ call, answer });
-    if (!this.#busy) this.#next();
+    if (this.#busy) this.#goBeside();
+    else this.#next();
     return answer.promise;
+  }
+
+  /** Those that fill a statement would win nothing by waiting for more. One such at a time: others have work too. */
+  #goBeside(): void {
+    if (this.#beside || this.#waiting.length < callsAtMost || this.#alike() < callsAtMost) return;
+    this.#beside = true;
+    void this.#answer(this.#waiting.splice(0, callsAtMost)).then(() => {
+      this.#beside = false;
+      this.#goBeside();
+    });
   }
 
   #next(): void {

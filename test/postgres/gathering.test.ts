@@ -56,11 +56,45 @@ describe("calls that come together", () => {
 
   test("a statement takes twenty at most, and those of the first one's kind", async () => {
     const calls = gathering({ kindOf: (call) => call[0] ?? "" });
-    const names = [...Array.from({ length: 23 }, (_, n) => `a${n}`), "b", "a"];
+    const names = [...Array.from({ length: 13 }, (_, n) => `a${n}`), "b", "a", ...Array(9).fill("c")];
     const answers = names.map(calls.add);
-    for (const size of [1, 20, 2, 1, 1]) {
+    for (const size of [1, 12, 1, 1, 9]) {
       const statement = await calls.statement();
       expect(statement.calls).toHaveLength(size);
+      expect(calls.pending()).toBe(0);
+      statement.end();
+    }
+    expect(await Promise.all(answers)).toEqual(names.map((name) => name.toUpperCase()));
+  });
+
+  test("twenty go beside the statement under way, and no more than one such at a time", async () => {
+    const calls = gathering();
+    const names = Array.from({ length: 46 }, (_, n) => `a${n}`);
+    const answers = names.map(calls.add);
+    const [first, beside] = [await calls.statement(), await calls.statement()];
+    expect([first.calls, beside.calls]).toEqual([["a0"], names.slice(1, 21)]);
+    expect(calls.pending()).toBe(0);
+    beside.end();
+    const next = await calls.statement();
+    expect(next.calls).toEqual(names.slice(21, 41));
+    next.end();
+    await answers[40];
+    expect(calls.pending()).toBe(0);
+    first.end();
+    const rest = await calls.statement();
+    expect(rest.calls).toEqual(names.slice(41));
+    rest.end();
+    expect(await Promise.all(answers)).toEqual(names.map((name) => name.toUpperCase()));
+  });
+
+  test("twenty of two kinds wait for the statement under way", async () => {
+    const calls = gathering({ kindOf: (call) => call[0] ?? "" });
+    const names = ["a", ...Array(19).fill("a"), ...Array(5).fill("b")];
+    const answers = names.map(calls.add);
+    for (const size of [1, 19, 5]) {
+      const statement = await calls.statement();
+      expect(statement.calls).toHaveLength(size);
+      expect(calls.pending()).toBe(0);
       statement.end();
     }
     expect(await Promise.all(answers)).toEqual(names.map((name) => name.toUpperCase()));
