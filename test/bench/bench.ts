@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { AccessLog } from "./access-log.ts";
 import type { ClientKind } from "./caller.ts";
 import { compare } from "./compare.ts";
 import { measureFloor } from "./floor.ts";
@@ -67,9 +68,11 @@ async function openLoops(installation: Installation): Promise<OpenStep[]> {
       // Only a start waits for Twilio.
       for (const method of twilioMs === 0 ? methods : (["StartSignature"] as const)) {
         if (method === "CompleteSignature") await installation.prepareCodes(openSeconds * perSecond * 1.1);
+        const log = new AccessLog(installation.logFile);
         const measured = await installation.measure({ method, perSecond, seconds: openSeconds });
+        const p99AtService = await log.p99Of(method);
         const databaseConnections = await connections(installation);
-        steps.push({ method, perSecond, twilioMs, measured, databaseConnections });
+        steps.push({ method, perSecond, twilioMs, measured, p99AtService, databaseConnections });
         progress(
           `${method} at ${perSecond}/s, Twilio at ${twilioMs} ms: p99 ${(measured.p99 - twilioMs).toFixed(1)} ms of its own`,
         );

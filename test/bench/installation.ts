@@ -86,6 +86,11 @@ export class Installation implements AsyncDisposable {
     this.client = new Worker("./client-process.ts", othersCore);
   }
 
+  /** Of all services. */
+  get logFile(): string {
+    return join(this.directory, "service.log");
+  }
+
   get doubleUrl(): string {
     return this.#doubleUrl;
   }
@@ -97,7 +102,7 @@ export class Installation implements AsyncDisposable {
       main,
       core: "core" in options ? options.core : serviceCore,
       ports: { grpc: this.#ports, http: this.#ports + 1, ops: this.#ports + 2 },
-      logFile: join(this.directory, "service.log"),
+      logFile: this.logFile,
       nodeOptions: options.nodeOptions ?? [],
       env: {
         DATABASE_URL: this.databaseUrl,

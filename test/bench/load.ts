@@ -65,6 +65,11 @@ export async function openLoop(perSecond: number, seconds: number, call: OneCall
   return run.result(most);
 }
 
+/** @param sorted from the least on */
+export function percentile(sorted: Float64Array, share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}
+
 class Run {
   readonly begun = performance.now();
   readonly #latencies: number[] = [];
@@ -78,7 +83,7 @@ class Run {
   result(inFlight: number): LoadResult {
     const seconds = (performance.now() - this.begun) / 1000;
     const sorted = Float64Array.from(this.#latencies).sort();
-    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+    const at = (share: number) => percentile(sorted, share);
     return {
       calls: sorted.length,
       seconds,

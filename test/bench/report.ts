@@ -15,6 +15,8 @@ export interface OpenStep {
   /** How long Twilio's double takes to answer; it is not in the latencies, which are the service's own share. */
   readonly twilioMs: number;
   readonly measured: Measured;
+  /** As the service's own log has it, in milliseconds: without what the callers' process and the kernel add. */
+  readonly p99AtService: number;
   readonly databaseConnections: number;
 }
 
@@ -84,7 +86,7 @@ export function report(results: Results): string {
     "",
     `Vacuums between these took ${whole(results.vacuumUs)} µs of PostgreSQL's CPU a signature, which is not in the table.`,
     "",
-    "Open loop, calls by chance; the service's own share, without Twilio's time:",
+    "Open loop, calls by chance; the own share, without Twilio's time, as the callers and as the service's log have it:",
     "",
     ...table(
       [
@@ -94,15 +96,16 @@ export function report(results: Results): string {
         "p50 ms",
         "p95 ms",
         "p99 ms",
+        "p99 at the service",
         "in flight",
         "connections",
         "busy cores",
       ],
-      results.open.map(({ method, perSecond, twilioMs, measured, databaseConnections }) => [
+      results.open.map(({ method, perSecond, twilioMs, measured, p99AtService, databaseConnections }) => [
         method,
         String(perSecond),
         String(twilioMs),
-        ...[measured.p50, measured.p95, measured.p99].map((ms) => tenths(ms - twilioMs)),
+        ...[measured.p50, measured.p95, measured.p99, p99AtService].map((ms) => tenths(ms - twilioMs)),
         String(measured.inFlight),
         String(databaseConnections),
         busy(measured),
