@@ -127,6 +127,8 @@ export function serveUnary(
   stream.once("close", () => {
     answered = true;
     clearTimeout(deadline);
+    // V8 keeps closed streams until it collects the old generation, and the whole call with what listens to them.
+    stream.removeAllListeners();
   });
   try {
     gate(context);
