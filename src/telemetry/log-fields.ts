@@ -20,6 +20,7 @@ export const logFieldNames = [
   "method",
   "number_prefix",
   "outcome",
+  "provider_ms",
   "reason",
   "segments",
   "service",

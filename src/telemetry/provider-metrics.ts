@@ -2,6 +2,7 @@ import type { ProviderOutcome } from "../domain/provider.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Logger } from "./logger.ts";
 import { boundedErrorCode } from "./provider-error-code.ts";
+import { addProviderTime } from "./provider-time.ts";
 
 type BreakerState = "closed" | "open" | "half_open" | "isolated";
 
@@ -26,10 +27,11 @@ interface Deps {
   readonly provider: string;
 }
 
-/** Counts and measures create calls; look-ups, redaction and feedback are none. */
+/** Counts and measures create calls, for their call's access line, too; look-ups, redaction and feedback are none. */
 export function providerMetrics({ instruments, logger, provider }: Deps): ProviderMetrics {
   return {
     onCall({ outcome, errorCode, durationMs }) {
+      addProviderTime(durationMs);
       const accepted = outcome === "accepted";
       instruments.providerLatency.record(durationMs / 1000, { status: accepted ? "success" : "error" });
       instruments.callOutcomes.add(1, { outcome });

@@ -16,6 +16,7 @@ import { serverErrors } from "./convention-definitions.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Logger, LogLevel } from "./logger.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
+import { type ProviderTime, withProviderTime } from "./provider-time.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** A call as it arrives; service and method are "_OTHER" where they are not served. */
@@ -59,12 +60,13 @@ export class RpcTelemetry {
 
   begin({ service, method, headers }: BegunCall): CallObservation {
     const span = this.#span(service, methodName(service, method), headers);
-    const inside = trace.setSpan(ROOT_CONTEXT, span);
+    const providerTime: ProviderTime = { ms: undefined };
+    const inside = withProviderTime(trace.setSpan(ROOT_CONTEXT, span), providerTime);
     return {
       traceId: span.spanContext().traceId,
       run: (work) => context.with(inside, work),
       // A closing stream is nobody's context; its line belongs to the call's trace all the same.
-      end: (call) => context.with(inside, () => this.#end(span, call)),
+      end: (call) => context.with(inside, () => this.#end(span, call, providerTime)),
     };
   }
 
@@ -86,7 +88,7 @@ export class RpcTelemetry {
     });
   }
 
-  #end(span: Span, call: EndedCall): void {
+  #end(span: Span, call: EndedCall, providerTime: ProviderTime): void {
     const { instruments } = this.#deps;
     const code = knownCode(call.code);
     const failed = serverErrors.find((error) => error === code);
@@ -106,10 +108,10 @@ export class RpcTelemetry {
       if (failed !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
     }
     span.end();
-    this.#accessLine(call, failed !== undefined);
+    this.#accessLine(call, failed !== undefined, providerTime);
   }
 
-  #accessLine(call: EndedCall, failed: boolean): void {
+  #accessLine(call: EndedCall, failed: boolean, providerTime: ProviderTime): void {
     const fields = {
       service: call.service,
       method: call.method,
@@ -117,10 +119,15 @@ export class RpcTelemetry {
       code: call.code,
       reason: call.reason,
       signature_id: call.signatureId,
-      duration_ms: Math.round(call.durationMs * 10) / 10,
+      duration_ms: tenths(call.durationMs),
+      provider_ms: providerTime.ms === undefined ? undefined : tenths(providerTime.ms),
     };
     this.#deps.logger[levelOf(call)]("call answered", fields, failed ? call.cause : undefined);
   }
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function levelOf({ service, code }: EndedCall): LogLevel {

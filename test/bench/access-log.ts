@@ -3,6 +3,13 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { percentile } from "./load.ts";
 
+interface Answered {
+  readonly method: string;
+  readonly duration_ms: number;
+  /** Absent where Twilio was not called. */
+  readonly provider_ms?: number;
+}
+
 /** The lines of a log that a service writes meanwhile, one for each call that it answered. */
 export class AccessLog {
   readonly #file: string;
@@ -15,10 +22,10 @@ export class AccessLog {
   }
 
   /**
-   * Milliseconds from a request's arrival to its answer as the service saw them: without what the callers, and the
-   * core that they share with PostgreSQL, add to it.
+   * The service's own share of the slowest in a hundred, in milliseconds: from a request's arrival to its answer, without
+   * what Twilio took of it, and without what the callers' process adds on the core that it shares with PostgreSQL.
    */
-  async p99Of(method: string): Promise<number> {
+  async ownP99Of(method: string): Promise<number> {
     // The last lines are written a moment after the calls were answered.
     await sleep(200);
     const end = statSync(this.#file).size;
@@ -29,8 +36,8 @@ export class AccessLog {
     const durations: number[] = [];
     for await (const line of lines) {
       if (!line.includes('"call answered"')) continue;
-      const call: { method: string; duration_ms: number } = JSON.parse(line);
-      if (call.method === method) durations.push(call.duration_ms);
+      const call: Answered = JSON.parse(line);
+      if (call.method === method) durations.push(call.duration_ms - (call.provider_ms ?? 0));
     }
     return percentile(Float64Array.from(durations).sort(), 0.99);
   }

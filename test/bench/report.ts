@@ -12,11 +12,11 @@ export interface Step {
 export interface OpenStep {
   readonly method: Method;
   readonly perSecond: number;
-  /** How long Twilio's double takes to answer; it is not in the latencies, which are the service's own share. */
+  /** How long Twilio's double takes to answer; it is not in the reported latencies. */
   readonly twilioMs: number;
   readonly measured: Measured;
-  /** As the service's own log has it, in milliseconds: without what the callers' process and the kernel add. */
-  readonly p99AtService: number;
+  /** All but Twilio's time, in milliseconds, as the service's log has it for each call. */
+  readonly ownP99: number;
   readonly databaseConnections: number;
 }
 
@@ -86,7 +86,8 @@ export function report(results: Results): string {
     "",
     `Vacuums between these took ${whole(results.vacuumUs)} µs of PostgreSQL's CPU a signature, which is not in the table.`,
     "",
-    "Open loop, calls by chance; the own share, without Twilio's time, as the callers and as the service's log have it:",
+    "Open loop, calls by chance, as the callers see them less the time that Twilio's double is told to take; the own p99 is " +
+      "all but Twilio's time as the service's log has it for each call:",
     "",
     ...table(
       [
@@ -96,16 +97,17 @@ export function report(results: Results): string {
         "p50 ms",
         "p95 ms",
         "p99 ms",
-        "p99 at the service",
+        "own p99 ms",
         "in flight",
         "connections",
         "busy cores",
       ],
-      results.open.map(({ method, perSecond, twilioMs, measured, p99AtService, databaseConnections }) => [
+      results.open.map(({ method, perSecond, twilioMs, measured, ownP99, databaseConnections }) => [
         method,
         String(perSecond),
         String(twilioMs),
-        ...[measured.p50, measured.p95, measured.p99, p99AtService].map((ms) => tenths(ms - twilioMs)),
+        ...[measured.p50, measured.p95, measured.p99].map((ms) => tenths(ms - twilioMs)),
+        tenths(ownP99),
         String(measured.inFlight),
         String(databaseConnections),
         busy(measured),

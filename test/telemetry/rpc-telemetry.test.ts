@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Observe } from "../../src/grpc/observe.ts";
+import { providerMetrics } from "../../src/telemetry/provider-metrics.ts";
 import { type EndedCall, RpcTelemetry } from "../../src/telemetry/rpc-telemetry.ts";
 import { ids } from "./every-observation.ts";
 import { foreignErrors, personal } from "./foreign-errors.ts";
@@ -44,6 +45,27 @@ describe("a call", () => {
         trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
       },
     ]);
+  });
+
+  test("says in its access line how long it waited for the provider, where it called it", async () => {
+    await using started = await startedTelemetry();
+    const { logger, instruments, telemetry, lines } = started;
+    const rpc = new RpcTelemetry({ logger, instruments, tracing: telemetry.tracing });
+    const provider = providerMetrics({ instruments, logger, provider: "twilio" });
+    const accepted = async (durationMs: number) => {
+      await Promise.resolve();
+      provider.onCall({ outcome: "accepted", errorCode: undefined, durationMs });
+    };
+    const [sending, reading] = [rpc.begin({ ...ended, headers: {} }), rpc.begin({ ...ended, headers: {} })];
+    await sending.run(async () => {
+      await accepted(800.04);
+      await accepted(40.02);
+    });
+    // A sweep's call, in no call's context.
+    await accepted(1);
+    sending.end(ended);
+    reading.end(ended);
+    expect(lines.map((line) => line["provider_ms"])).toEqual([840.1, undefined]);
   });
 
   test("is measured by the semantic conventions, and its reason is counted", async () => {
