@@ -1,4 +1,4 @@
-import { type Context, context, createContextKey } from "@opentelemetry/api";
+import { AsyncLocalStorage } from "node:async_hooks";
 
 /** What a call waited for the provider so far. */
 export interface ProviderTime {
@@ -6,14 +6,15 @@ export interface ProviderTime {
   ms: number | undefined;
 }
 
-const key = createContextKey("provider time");
+const waiting = new AsyncLocalStorage<ProviderTime>();
 
-export function withProviderTime(parent: Context, time: ProviderTime): Context {
-  return parent.setValue(key, time);
+/** Runs a call's work; what it waits for the provider is added to `time`. */
+export function timingProvider<T>(time: ProviderTime, work: () => T): T {
+  return waiting.run(time, work);
 }
 
-/** Adds to the call in whose context the provider was called, if any: sweeps call it, too. */
+/** Adds to the call whose work this is, if any: sweeps call the provider, too. */
 export function addProviderTime(ms: number): void {
-  const time = context.active().getValue(key) as ProviderTime | undefined;
+  const time = waiting.getStore();
   if (time !== undefined) time.ms = (time.ms ?? 0) + ms;
 }

@@ -16,7 +16,7 @@ import { serverErrors } from "./convention-definitions.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Logger, LogLevel } from "./logger.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
-import { type ProviderTime, withProviderTime } from "./provider-time.ts";
+import { type ProviderTime, timingProvider } from "./provider-time.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** A call as it arrives; service and method are "_OTHER" where they are not served. */
@@ -61,10 +61,10 @@ export class RpcTelemetry {
   begin({ service, method, headers }: BegunCall): CallObservation {
     const span = this.#span(service, methodName(service, method), headers);
     const providerTime: ProviderTime = { ms: undefined };
-    const inside = withProviderTime(trace.setSpan(ROOT_CONTEXT, span), providerTime);
+    const inside = trace.setSpan(ROOT_CONTEXT, span);
     return {
       traceId: span.spanContext().traceId,
-      run: (work) => context.with(inside, work),
+      run: (work) => timingProvider(providerTime, () => context.with(inside, work)),
       // A closing stream is nobody's context; its line belongs to the call's trace all the same.
       end: (call) => context.with(inside, () => this.#end(span, call, providerTime)),
     };

@@ -92,9 +92,11 @@ async function soak(installation: Installation, pid: number): Promise<Soak | und
   await installation.double.ask("latency", twilioMs);
   const samples: Soak["samples"][number][] = [];
   for (let passed = 0; passed < soakSeconds; passed += seconds) {
-    const { inFlight, p99 } = await installation.measure({ method: "StartSignature", perSecond, seconds });
+    const log = new AccessLog(installation.logFile);
+    const { inFlight } = await installation.measure({ method: "StartSignature", perSecond, seconds });
+    const ownP99 = await log.ownP99Of("StartSignature");
     const databaseConnections = await connections(installation);
-    samples.push({ rssMb: memoryOf(pid).rssMb, databaseConnections, inFlight, p99 });
+    samples.push({ rssMb: memoryOf(pid).rssMb, databaseConnections, inFlight, ownP99 });
     progress(`slow Twilio, ${passed + seconds} of ${soakSeconds} s`);
   }
   await installation.double.ask("latency", 0);
