@@ -24,7 +24,12 @@ export interface Soak {
   readonly perSecond: number;
   readonly twilioMs: number;
   readonly seconds: number;
-  readonly samples: readonly { rssMb: number; databaseConnections: number; inFlight: number; ownP99: number }[];
+  readonly samples: readonly {
+    rssMb: number;
+    databaseConnections: number;
+    inFlight: number;
+    ownP99: number;
+  }[];
 }
 
 export interface Results {
