@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createDatabase } from "../support/database.ts";
@@ -8,20 +8,25 @@ import { LiveInstallation, temporaryDirectory } from "../support/live-installati
 import { RouterProcess } from "../support/router-process.ts";
 import { runTool } from "../support/tool-process.ts";
 
+const { entries }: { entries: { tag: string }[] } = JSON.parse(
+  readFileSync(new URL("../../drizzle/meta/_journal.json", import.meta.url), "utf8"),
+);
+const migrations = entries.map(({ tag }) => tag);
+const latest = migrations.at(-1);
+
 describe("npm run migrate", () => {
   it("takes a live database back and up again; a service that only checks serves what fits, and nothing else", async () => {
     await using database = await createDatabase();
     const env = { DATABASE_URL: database.url };
     const said = async (...args: string[]) => (await runTool("migrate", args, env)).said;
-    expect(await said("status")).toMatch(
-      /^applied {2}0000_\S+ .*\napplied {2}0001_\S+ .*\napplied {2}0002_\S+ .*\napplied {2}0003_\S+ /,
-    );
+    const applied = [...(await said("status")).matchAll(/^applied {2}(\S+) /gm)].map(([, tag]) => tag);
+    expect(applied).toEqual(migrations);
     await using installation = await LiveInstallation.create(database.url);
-    expect(await said("down")).toMatch(/^taken back: 0003_\w+\n$/);
+    expect(await said("down")).toBe(`taken back: ${latest}\n`);
     const behind = await failedStart(installation.environment({ SIGNATURE_MIGRATE: "check" }));
     expect({ code: behind.code, listened: behind.listened }).toEqual({ code: 1, listened: false });
     expect(behind.said).toContain("the database is behind this code");
-    expect(await said("up")).toMatch(/^applied: 0003_\w+\n$/);
+    expect(await said("up")).toBe(`applied: ${latest}\n`);
     const { client } = await installation.startReplica({ SIGNATURE_MIGRATE: "check" });
     const signatureId = "00000000-0000-7000-8000-000000000000";
     expect((await grpcError(client.getSignature({ signatureId }))).reason).toBe("SIGNATURE_NOT_FOUND");
