@@ -31,7 +31,8 @@ export async function listenHttp(
         if (!response.headersSent) response.writeHead(500);
         response.end();
       });
-      const over = Promise.all([handled, once(response, "close")]).finally(() => underWay.delete(over));
+      const left = new Promise((resolve) => response.once("close", resolve));
+      const over = Promise.all([handled, left]).finally(() => underWay.delete(over));
       underWay.add(over);
     },
   );

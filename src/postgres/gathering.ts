@@ -29,8 +29,9 @@ interface Waiting<Call, Result> {
 
 /**
  * Calls of one kind that come while others are under way share their statement, its transaction and its
- * fsync: a call that comes alone goes alone and at once, and twenty go without waiting for those before. What PostgreSQL refuses for the sake of one of them is
- * undone for all, and each is asked for alone: nobody is refused for another's sake.
+ * fsync: a call that comes alone goes alone and at once, and twenty go without waiting for those before. What
+ * PostgreSQL refuses for the sake of one of them is undone for all, and each is asked for alone: nobody is refused
+ * for another's sake.
  */
 export class Gathering<Call, Result> {
   readonly #ask: (calls: readonly Call[]) => Promise<readonly Result[]>;

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** What a call waited for the provider so far. */
+/** What the provider took of a call so far. */
 export interface ProviderTime {
-  /** Milliseconds; undefined until the provider was called. */
+  /** Milliseconds, of create calls that have ended; undefined before the first has. */
   ms: number | undefined;
 }
 

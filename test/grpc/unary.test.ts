@@ -95,12 +95,12 @@ describe("A plain unary call", () => {
 
   it("leaves nothing on its closed stream, which V8 keeps for longer", async () => {
     const closed = new Promise<ServerHttp2Stream>((resolve) => {
-      const onDestroyed = (event: unknown) => {
-        unsubscribe("http2.server.stream.close", onDestroyed);
+      const onCreated = (event: unknown) => {
+        unsubscribe("http2.server.stream.created", onCreated);
         const { stream } = event as { stream: ServerHttp2Stream };
         stream.once("close", () => resolve(stream));
       };
-      subscribe("http2.server.stream.close", onDestroyed);
+      subscribe("http2.server.stream.created", onCreated);
     });
     expect((await answerTo("application/grpc", { body })).status["grpc-status"]).toBe("0");
     expect((await closed).eventNames()).toEqual([]);

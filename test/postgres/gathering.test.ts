@@ -68,9 +68,11 @@ describe("calls that come together", () => {
   });
 
   test("twenty go beside the statement under way, and no more than one such at a time", async () => {
-    const calls = gathering();
+    // Out of patience, others would go, too.
+    const calls = gathering({ patienceMs: 60_000 });
     const names = Array.from({ length: 46 }, (_, n) => `a${n}`);
     const answers = names.map(calls.add);
+    expect(calls.pending()).toBe(2);
     const [first, beside] = [await calls.statement(), await calls.statement()];
     expect([first.calls, beside.calls]).toEqual([["a0"], names.slice(1, 21)]);
     expect(calls.pending()).toBe(0);
@@ -88,7 +90,7 @@ describe("calls that come together", () => {
   });
 
   test("twenty of two kinds wait for the statement under way", async () => {
-    const calls = gathering({ kindOf: (call) => call[0] ?? "" });
+    const calls = gathering({ kindOf: (call) => call[0] ?? "", patienceMs: 60_000 });
     const names = ["a", ...Array(19).fill("a"), ...Array(5).fill("b")];
     const answers = names.map(calls.add);
     for (const size of [1, 19, 5]) {
