@@ -11,13 +11,6 @@ import {
   refusedIfTooManyMessages,
   refusedIfTooManyStarts,
 } from "./guards.ts";
-import {
-  challengeParts,
-  type SignatureRow,
-  signatureColumns,
-  signatureParts,
-  toSignature,
-} from "./snapshot.ts";
 import { appendedEvents } from "./timeline.ts";
 
 export interface Start {
@@ -40,7 +33,7 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
   const { customerPerMinute, phonePer10Minutes } = starts[0]!.limits;
   // The unique index of the keys decides between parallel calls: who inserts the key inserts the rest. All
   // statements take keys and guards in the same order, so that none waits in a circle.
-  const rows = await sql<SignatureRow[]>`
+  const rows = await sql<BegunRow[]>`
     with ${db.now()}, n as materialized (
       select * from ${recordset(sql, starts.map(toRecord))} as n (
         caller text, scope text, key text, fingerprint bytea, fingerprint_key_id text, admitted_until timestamptz,
@@ -73,7 +66,6 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
         n.attempts, n.locale, n.first_factor, h.now, h.now + n.life,
         1, cardinality(h.hashes), h.hashes[cardinality(h.hashes)], 0
       from h join n on n.id = h.id
-      returning ${signatureParts(sql)}
     ), c as (
       insert into challenge
         (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
@@ -81,20 +73,62 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
       select n.challenge_id, n.id, 1, n.channel, n.provider, 'pending', n.masked_destination, n.brand,
         n.web_otp_host, h.now, 1, n.calls_left, h.now, h.now, 0, 1, h.now + n.lease, false
       from h join n on n.id = h.id
-      returning ${challengeParts(sql)}
     )
-    select ${signatureColumns(sql)},
+    select h.id, h.now as begun_at, cardinality(h.hashes) as version,
       ${refusedIfTooLate(sql)},
       ${refusedIfBlocked(sql)},
       ${refusedIfNumberBlocked(sql)},
       ${refusedIfTooManyStarts(sql, customerPerMinute)},
       ${refusedIfTooManyMessages(sql, phonePer10Minutes)}
-    from t, s join c on c.signature_id = s.id`;
+    from t, h`;
   const recorded = new Map(rows.map((row) => [row.id, row]));
-  return starts.map(({ signature: { id, challenge } }) => {
-    const row = recorded.get(id);
-    return row && { signature: toSignature(row), lease: { epoch: 1, durationMs: challenge.leaseMs } };
+  return starts.map(({ signature }) => {
+    const row = recorded.get(signature.id);
+    return (
+      row && {
+        signature: begun(signature, row),
+        lease: { epoch: 1, durationMs: signature.challenge.leaseMs },
+      }
+    );
   });
+}
+
+interface BegunRow {
+  readonly id: string;
+  readonly begun_at: Date;
+  readonly version: number;
+}
+
+/** What a reader would find now: all that was recorded is known here but the instant. */
+function begun(signature: NewSignature, { begun_at, version }: BegunRow): Signature {
+  const { id, challenge, transactionDigest, attempts, ttlMs } = signature;
+  const expiresAt = new Date(begun_at.getTime() + ttlMs);
+  return {
+    id,
+    status: "pending",
+    challenge: {
+      id: challenge.id,
+      channel: challenge.channel,
+      provider: challenge.provider,
+      status: "pending",
+      maskedDestination: challenge.maskedDestination,
+      providerChallengeId: undefined,
+      providerProof: undefined,
+      providerErrorCode: undefined,
+      createdAt: begun_at,
+      sentAt: undefined,
+      deliveredAt: undefined,
+      expiresAt,
+      inProgress: true,
+    },
+    transactionDigest: transactionDigest.toString("hex"),
+    attemptsRemaining: attempts,
+    createdAt: begun_at,
+    expiresAt,
+    closedAt: undefined,
+    abortReason: undefined,
+    version,
+  };
 }
 
 function toRecord({ key, signature, limits }: Start) {
