@@ -80,7 +80,7 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
       ${refusedIfNumberBlocked(sql)},
       ${refusedIfTooManyStarts(sql, customerPerMinute)},
       ${refusedIfTooManyMessages(sql, phonePer10Minutes)}
-    from t, h`;
+    from h`;
   const recorded = new Map(rows.map((row) => [row.id, row]));
   return starts.map(({ signature }) => {
     const row = recorded.get(signature.id);
