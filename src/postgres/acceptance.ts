@@ -4,13 +4,7 @@ import type { Acceptance, AcceptanceSource } from "../domain/stores.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds, recordset } from "./database.ts";
 import { Gathering, writingPaceMs } from "./gathering.ts";
-import {
-  challengeParts,
-  type SignatureRow,
-  signatureColumns,
-  signatureParts,
-  toSignature,
-} from "./snapshot.ts";
+import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
 
 interface News {
@@ -76,33 +70,52 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
       select * from ${recordset(sql, news.map(toRecord))} as n (
         item integer, news_of uuid, sid text, proof text, known_by text, accepted_at timestamptz, taken boolean)
     ), l as (
-      select n.*, n.known_by = 'look_up' as looked_up, t.now, s.id, s.status, s.closed_at, s.chain_length, s.chain_head,
-        s.phone_sealed is not null as has_phone, c.id as challenge_id, c.status as challenge_status, c.calls,
-        c.look_ups, c.provider, c.provider_challenge_id, c.further_message_ids, c.last_look_up_due_at,
-        c.created_at as challenge_created_at,
+      select n.*, n.known_by = 'look_up' as looked_up, t.now, s.id, s.status, s.transaction_digest,
+        s.attempts_remaining, s.created_at, s.expires_at, s.closed_at, s.abort_reason, s.chain_length, s.chain_head,
+        s.phone_sealed is not null as has_phone, c.id as challenge_id, c.status as challenge_status, c.channel,
+        c.provider, c.masked_destination, c.provider_challenge_id, c.provider_proof, c.provider_error_code,
+        c.further_message_ids, c.calls, c.look_ups, c.last_look_up_due_at, c.created_at as challenge_created_at,
+        c.sent_at, c.delivered_at,
         cardinality(coalesce(c.further_message_ids, '{}'))
           + (c.provider_challenge_id is not null)::int as messages
       from n join challenge c on c.id = n.news_of join signature s on s.id = c.signature_id, t
       order by s.id, n.item
       for update of s, c
-    ), f as (
-      -- What is told of one signature at the same time is recorded one after the other.
-      select l.*, row_number() over (partition by l.id order by l.item) as turn from l
-    ), o as (
-      select f.*, case
-        when f.provider_challenge_id = f.sid or f.sid = any (f.further_message_ids) then 'nothing_new'
+    ), o as materialized (
+      -- Materialized, or the outcome would be worked out in each place that names it.
+      select l.*, case
+        -- What is told of one signature at the same time is recorded one after the other.
+        when exists (select from l before where before.id = l.id and before.item < l.item) then 'stale'
+        when l.provider_challenge_id = l.sid or l.sid = any (l.further_message_ids) then 'nothing_new'
         -- No more messages than calls: what a list shows beyond them is some other challenge's.
-        when f.looked_up and (f.taken or f.messages >= f.calls) then 'elsewhere'
-        when f.messages = 0 then 'sent'
-        when not exists (select from event e where e.signature_id = f.id and e.number = f.chain_length)
+        when l.looked_up and (l.taken or l.messages >= l.calls) then 'elsewhere'
+        when l.messages = 0 then 'sent'
+        when not exists (select from event e where e.signature_id = l.id and e.number = l.chain_length)
           then 'stale'
-        when exists (select from event e where e.signature_id = f.id and e.type = 'DUPLICATE_SENT'
-          and e.details::json ->> 'provider_challenge_id' = f.sid) then 'nothing_new'
+        when exists (select from event e where e.signature_id = l.id and e.number <= l.chain_length
+          and e.type = 'DUPLICATE_SENT' and e.details::json ->> 'provider_challenge_id' = l.sid) then 'nothing_new'
         else 'duplicate'
       end as effect
-      from f where f.turn = 1
+      from l
     ), d as (
-      select o.*,
+      select o.item, o.effect, o.id, o.now, o.chain_length, o.chain_head, o.transaction_digest,
+        o.attempts_remaining, o.created_at, o.expires_at, o.closed_at, o.abort_reason, o.challenge_id,
+        o.channel, o.provider, o.masked_destination, o.provider_error_code, o.challenge_created_at,
+        o.delivered_at, o.calls, o.messages,
+        o.effect = 'sent' and o.status = 'completed' as completed_before,
+        case when o.status = 'pending' and o.effect = 'sent' then 'challenge_sent' else o.status end as status,
+        case when o.challenge_status = 'pending' then 'sent' else o.challenge_status end as challenge_status,
+        case when o.messages = 0 and not o.taken then o.sid else o.provider_challenge_id end
+          as provider_challenge_id,
+        case when o.effect = 'duplicate' or o.effect = 'sent' and o.taken
+          then array_append(o.further_message_ids, o.sid) else o.further_message_ids end as further_message_ids,
+        case
+          when o.effect = 'duplicate' or o.provider_challenge_id <> o.sid then o.provider_proof
+          when o.known_by = 'answer' then o.proof
+          else coalesce(o.provider_proof, o.proof)
+        end as provider_proof,
+        coalesce(o.sent_at, least(o.now, greatest(o.challenge_created_at,
+          case when o.looked_up then o.accepted_at else o.now end))) as sent_at,
         case when o.effect = 'sent' and o.calls > 1 and o.look_ups > 0 and o.has_phone
           then o.now + ${milliseconds(sql, settleMs)} else o.last_look_up_due_at end as look_up_due_at,
         case o.effect
@@ -117,41 +130,31 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
           'provider_challenge_id', o.sid, 'attempt', o.calls::text, 'known_by', o.known_by)::text as details
       from o
     ), ${appendedEvents(sql)}, u as (
-      update signature set
-        status = case when signature.status = 'pending' and h.effect = 'sent' then 'challenge_sent'
-          else signature.status end,
-        ${erasedPhone(sql)}, ${movedChain(sql)}
-      from h where signature.id = h.id and h.effect <> 'elsewhere'
-      returning ${signatureParts(sql)}
+      update signature set status = h.status, ${erasedPhone(sql)}, ${movedChain(sql)}
+      from h where signature.id = h.id and h.effect in ('sent', 'duplicate', 'nothing_new')
     ), v as (
-      update challenge set
-        status = case when h.challenge_status = 'pending' then 'sent' else challenge.status end,
-        provider_challenge_id = case when h.messages = 0 and not h.taken then h.sid
-          else challenge.provider_challenge_id end,
-        further_message_ids = case when h.effect = 'duplicate' or h.effect = 'sent' and h.taken
-          then array_append(challenge.further_message_ids, h.sid) else challenge.further_message_ids end,
-        provider_proof = case
-          when h.effect = 'duplicate' or h.provider_challenge_id <> h.sid then challenge.provider_proof
-          when h.known_by = 'answer' then h.proof
-          else coalesce(challenge.provider_proof, h.proof)
-        end,
-        sent_at = coalesce(challenge.sent_at, least(h.now, greatest(h.challenge_created_at,
-          case when h.looked_up then h.accepted_at else h.now end))),
+      update challenge set status = h.challenge_status, provider_challenge_id = h.provider_challenge_id,
+        further_message_ids = h.further_message_ids, provider_proof = h.provider_proof, sent_at = h.sent_at,
         lease_until = null,
-        feedback_due_at = case when h.effect = 'sent' and h.status = 'completed' then h.now
-          else challenge.feedback_due_at end,
+        feedback_due_at = case when h.completed_before then h.now else challenge.feedback_due_at end,
         redact_due_at = case when h.effect in ('sent', 'duplicate') and h.closed_at is not null
           then h.now + interval '1 minute' else challenge.redact_due_at end,
         last_look_up_due_at = h.look_up_due_at
-      from h where challenge.id = h.challenge_id and h.effect <> 'elsewhere'
-      returning ${challengeParts(sql)}
+      from h where challenge.id = h.challenge_id and h.effect in ('sent', 'duplicate', 'nothing_new')
     ), w as (
       -- It may be this challenge's all the same: nothing more is sent without the caller's asking.
       update challenge set calls_left = 0
       from h where challenge.id = h.challenge_id and h.effect = 'elsewhere' and h.messages = 0
     )
-    select l.item, coalesce(h.effect, 'stale') as effect, ${signatureColumns(sql)}
-    from t, l left join h on h.item = l.item left join u s on s.id = h.id left join v c on c.id = h.challenge_id`;
+    select h.item, h.effect, ${signatureColumns(sql)}
+    from t, h, lateral (
+      select h.id, h.status, h.transaction_digest, h.attempts_remaining, h.created_at, h.expires_at, h.closed_at,
+        h.abort_reason, h.chain_length + cardinality(h.types) as chain_length
+    ) s, lateral (
+      select h.challenge_id as id, h.challenge_status as status, h.channel, h.provider, h.masked_destination,
+        h.provider_challenge_id, h.provider_proof, h.provider_error_code, h.challenge_created_at as created_at,
+        h.sent_at, h.delivered_at, null::timestamptz as lease_until
+    ) c`;
   const recorded: Recorded[] = news.map(() => undefined);
   for (const row of rows) {
     const { item, effect } = row;

@@ -116,7 +116,8 @@ async function judge(
       select r.*, row_number() over (partition by r.id order by r.item) as turn from r
     ), l as (
       select * from f where turn = 1
-    ), ${judgedCodes(sql, block)}, o as (
+    ), ${judgedCodes(sql, block)}, o as materialized (
+      -- Materialized, or the outcome would be worked out in each place that names it.
       select l.*, case
         when l.status <> all (${openStatuses}::text[]) or l.expires_at <= l.now then 'closed'
         when ${blocked(sql, block)} then 'blocked'

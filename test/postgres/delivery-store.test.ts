@@ -1,8 +1,16 @@
 import { expect, test } from "vitest";
 import { aReceipt } from "../support/domain.ts";
-import { aNewChallenge, aNewSignature, aRequestKey, aSid, noLimits, useStores } from "../support/stores.ts";
+import {
+  aNewChallenge,
+  aNewSignature,
+  aRequestKey,
+  aSid,
+  noBlock,
+  noLimits,
+  useStores,
+} from "../support/stores.ts";
 
-const { signatures, deliveries, closings, reader, pass, now } = await useStores();
+const { sql, signatures, deliveries, closings, reader, pass, now } = await useStores();
 
 async function started(provider = "twilio") {
   const signature = aNewSignature({ challenge: aNewChallenge({ provider }) });
@@ -125,4 +133,56 @@ test("an id belongs to another challenge only where that one is the same provide
   await deliveries.accepted(foreign.challengeId, messageOf(sids[2]), "answer");
   expect(await deliveries.knownElsewhere(mine.challengeId, sids)).toEqual(new Set([sids[1]]));
   expect(await deliveries.knownElsewhere(foreign.challengeId, sids)).toEqual(new Set());
+});
+
+test.each<[string, (challenge: { id: string; challengeId: string; sid: string }) => Promise<unknown>]>([
+  ["that nobody knew of", async () => {}],
+  ["that was refused before", ({ challengeId }) => deliveries.refused(challengeId, "30006")],
+  [
+    "that was delivered before",
+    async ({ challengeId, sid }) => {
+      await deliveries.accepted(challengeId, messageOf(sid), "receipt");
+      await deliveries.settled(aReceipt(challengeId, sid));
+    },
+  ],
+  [
+    "that is one more than the first",
+    ({ challengeId }) => deliveries.accepted(challengeId, messageOf(aSid()), "answer"),
+  ],
+  ["of a completed signature", ({ id }) => closings.complete("payments", id, "match", noBlock, undefined)],
+  ["of an aborted signature", ({ id }) => closings.abort("payments", id, "fraud_suspected", "")],
+  [
+    "of an expired signature",
+    async () => {
+      pass(300_000);
+    },
+  ],
+])("an acceptance of a message %s answers what a reader finds then", async (_, before) => {
+  const { id, challengeId } = await started();
+  const sid = aSid();
+  await before({ id, challengeId, sid });
+  pass(1000);
+  const acceptance = await deliveries.accepted(challengeId, messageOf(sid), "answer");
+  expect(acceptance).toMatchObject({ signature: await reader.get("payments", id) });
+});
+
+test("a further message that is told of again changes nothing of the first", async () => {
+  const { id, challengeId } = await started();
+  const [first, further] = [messageOf(aSid()), messageOf(aSid())];
+  await deliveries.accepted(challengeId, first, "answer");
+  await deliveries.accepted(challengeId, further, "answer");
+  const again = await deliveries.accepted(challengeId, further, "answer");
+  expect(again?.effect).toBe("nothing_new");
+  expect((await reader.get("payments", id))?.challenge).toMatchObject({
+    providerChallengeId: first.providerChallengeId,
+    providerProof: first.providerProof,
+  });
+});
+
+test("a message that is heard of after its code was right is fed back at once, and redacted in a minute", async () => {
+  const { id, challengeId } = await started();
+  await closings.complete("payments", id, "match", noBlock);
+  await deliveries.accepted(challengeId, messageOf(aSid()), "answer");
+  const [due] = await sql`select feedback_due_at, redact_due_at from challenge where id = ${challengeId}`;
+  expect(due).toEqual({ feedback_due_at: now(), redact_due_at: new Date(now().getTime() + 60_000) });
 });

@@ -8,7 +8,7 @@ import { PostgresSignatureReader } from "../../src/postgres/signature-reader.ts"
 import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
 import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { useDatabase } from "./database.ts";
-import { plansOfWholeTables } from "./plans.ts";
+import { wastefulPlans } from "./plans.ts";
 
 /** The stores on a database of their own, with a time of day that only moves when the test says so. */
 export async function useStores() {
@@ -17,7 +17,7 @@ export async function useStores() {
   const connections = 10;
   const db = new Database({ url, connections, clock: () => time.now });
   afterAll(async () => {
-    const plans = await plansOfWholeTables(db, connections);
+    const plans = await wastefulPlans(db, connections);
     await db.close();
     expect(plans).toEqual([]);
   });
