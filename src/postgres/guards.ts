@@ -84,53 +84,18 @@ export function refusedIfNumberBlocked(sql: Sql): Fragment {
   )`;
 }
 
-/**
- * Milliseconds until the window has room again: when the oldest of the `most` latest instants leaves it.
- * Those that this statement's snapshot does not show have come since, so they leave last of all.
- */
-const roomAfter = (
-  sql: Sql,
-  table: Fragment,
-  column: Fragment,
-  guards: Fragment,
-  most: number,
-  window: Window,
-) =>
-  sql`extract(epoch from coalesce((
-      select max(nth) from q, ${table} c cross join lateral (
-        select i from unnest(${column}) as i order by i desc offset ${Math.max(0, most - 1)}::int limit 1
-      ) as o (nth)
-      where c.pseudonym = any (${guards}) and nth > t.now - ${window}::interval
-    ), t.now) + ${window}::interval - t.now) * 1000`;
-
 /** An expression that ends the statement where `w` counted fewer rows than there are guards. */
 export function refusedIfTooManyStarts(sql: Sql, perMinute: number): Fragment {
-  const retryAfter = roomAfter(
-    sql,
-    sql`customer_guard`,
-    sql`c.starts`,
-    sql`q.customer_guards`,
-    perMinute,
-    "1 minute",
-  );
   return sql`(
-    select refuse('customer', ${retryAfter}) from t
+    select refuse('customer', room_for_starts(q.customer_guards, ${perMinute}::int, t.now)) from q, t
     where ${perMinute}::int > 0 and (select count(*) from w) < (select sum(cardinality(q.customer_guards)) from q)
   )`;
 }
 
 /** The same for `p` and the messages to a number. */
 export function refusedIfTooManyMessages(sql: Sql, per10Minutes: number): Fragment {
-  const retryAfter = roomAfter(
-    sql,
-    sql`phone_guard`,
-    sql`c.messages`,
-    sql`q.phone_guards`,
-    per10Minutes,
-    "10 minutes",
-  );
   return sql`(
-    select refuse('phone', ${retryAfter}) from t
+    select refuse('phone', room_for_messages(q.phone_guards, ${per10Minutes}::int, t.now)) from q, t
     where ${per10Minutes}::int > 0 and (select count(*) from p) < (select sum(cardinality(q.phone_guards)) from q)
   )`;
 }

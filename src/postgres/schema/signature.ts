@@ -15,6 +15,7 @@ import { challengeStatuses, channels, openChallengeStatuses } from "../../domain
 import { abortReasons, openStatuses, signatureStatuses } from "../../domain/signature.ts";
 import { timelineTypes } from "../../domain/timeline.ts";
 import { bytes, instant, oneOf } from "./columns.ts";
+import { known } from "./domains.ts";
 
 /** One consent to one transaction. No code, no clear phone number, no clear customer id. */
 export const signature = pgTable(
@@ -51,7 +52,7 @@ export const signature = pgTable(
     sealedLength: integer("sealed_length").notNull(),
   },
   (table) => [
-    check("signature_status_known", oneOf(table.status, signatureStatuses)),
+    check("signature_status_known", sql`${known(table.status, "signature_status")} is not null`),
     check("signature_attempts_bounded", sql`${table.attemptsRemaining} between 0 and 5`),
     check(
       "signature_closed_has_time",
@@ -63,7 +64,7 @@ export const signature = pgTable(
     ),
     check(
       "signature_abort_reason_known",
-      sql`${table.abortReason} is null or (${table.status} = 'aborted' and ${oneOf(table.abortReason, abortReasons)})`,
+      sql`${known(table.abortReason, "abort_reason")} is null or ${table.status} = 'aborted'`,
     ),
     check("signature_lives", sql`${table.expiresAt} > ${table.createdAt}`),
     check("signature_customer_is_pseudonym", sql`octet_length(${table.customerPseudonym}) = 32`),
@@ -130,8 +131,8 @@ export const challenge = pgTable(
     lastLookUpDueAt: instant("last_look_up_due_at"),
   },
   (table) => [
-    check("challenge_status_known", oneOf(table.status, challengeStatuses)),
-    check("challenge_channel_known", oneOf(table.channel, channels)),
+    check("challenge_status_known", sql`${known(table.status, "challenge_status")} is not null`),
+    check("challenge_channel_known", sql`${known(table.channel, "challenge_channel")} is not null`),
     check("challenge_calls_bounded", sql`${table.calls} >= 0 and ${table.callsLeft} >= 0`),
     check(
       "challenge_sent_is_proved",
@@ -168,7 +169,7 @@ export const event = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.signatureId, table.number] }),
-    check("event_type_known", oneOf(table.type, timelineTypes)),
+    check("event_type_known", sql`${known(table.type, "event_type")} is not null`),
     check("event_hash_is_sha256", sql`octet_length(${table.hash}) = 32`),
   ],
 );

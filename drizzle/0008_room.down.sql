@@ -1,0 +1,3 @@
+drop function room_for_messages(bytea[], integer, timestamptz);
+--> statement-breakpoint
+drop function room_for_starts(bytea[], integer, timestamptz);
