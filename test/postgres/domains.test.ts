@@ -15,18 +15,19 @@ test.each(Object.entries(domains))("the domain %s has the texts that the code kn
 });
 
 test.each([
-  ["signature", "status = 'begun'"],
-  ["signature", "status = 'aborted', closed_at = now(), abort_reason = 'bored'"],
-  ["signature", "abort_reason = 'operator'"],
-  ["challenge", "status = 'lost'"],
-  ["challenge", "channel = 'pigeon'"],
-])("%s refuses %s", async (table, assignment) => {
-  await expect(sql.unsafe(`update ${table} set ${assignment}`)).rejects.toMatchObject({ code: "23514" });
+  ["signature", "status = 'begun', closed_at = now()", "signature_status_known"],
+  ["signature", "status = 'aborted', closed_at = now(), abort_reason = 'bored'", "abort_reason_known"],
+  ["signature", "abort_reason = 'operator'", "signature_abort_reason_known"],
+  ["challenge", "status = 'lost'", "challenge_status_known"],
+  ["challenge", "channel = 'pigeon'", "challenge_channel_known"],
+])("%s refuses %s", async (table, assignment, rule) => {
+  const updated = sql.unsafe(`update ${table} set ${assignment}`);
+  await expect(updated).rejects.toMatchObject({ code: "23514", constraint_name: rule });
 });
 
 test("the timeline refuses an event of an unknown type", async () => {
   const inserted = sql`
     insert into event (signature_id, number, at, details, type, hash)
     values (${signature.id}, 3, now(), '{}', 'SIGNATURE_FORGOTTEN', sha256(''))`;
-  await expect(inserted).rejects.toMatchObject({ code: "23514" });
+  await expect(inserted).rejects.toMatchObject({ code: "23514", constraint_name: "event_type_known" });
 });
