@@ -173,6 +173,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const startSignature = new StartSignature({
     ...sending,
     allowedCountries: config.signature.allowedCountries,
+    allowedNumberTypes: config.signature.allowedNumberTypes,
     attempts: config.signature.attempts,
     defaultLanguage: config.signature.defaultLanguage,
     limits,

@@ -1,3 +1,4 @@
+import { type NumberType, numberTypes, receivesSms } from "../domain/number-type.ts";
 import { isCountry } from "../domain/phone-number.ts";
 import type { Environment } from "./environment.ts";
 
@@ -12,6 +13,7 @@ export interface SignatureConfig {
   readonly defaultLanguage: "es" | "en";
   /** ISO 3166-1 alpha-2 codes, or `*`. */
   readonly allowedCountries: ReadonlySet<string> | "*";
+  readonly allowedNumberTypes: ReadonlySet<NumberType> | "*";
   readonly keysFile: string | undefined;
   /** Days that closed signatures are kept. */
   readonly retentionDays: number;
@@ -44,6 +46,7 @@ export function readSignature(env: Environment, sandbox: boolean, timeoutMs: num
     webOtpHost: env.text("SIGNATURE_WEBOTP_HOST") ?? "",
     defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
     allowedCountries: readCountries(env, sandbox),
+    allowedNumberTypes: readNumberTypes(env),
     keysFile: env.text("SIGNATURE_KEYS_FILE"),
     retentionDays: readRetentionDays(env),
     limits: {
@@ -90,4 +93,16 @@ function readCountries(env: Environment, sandbox: boolean): ReadonlySet<string> 
     env.fault(name, "must be ISO 3166-1 alpha-2 codes separated by commas, or * alone");
   }
   return new Set(countries);
+}
+
+function readNumberTypes(env: Environment): ReadonlySet<NumberType> | "*" {
+  const name = "SIGNATURE_ALLOWED_NUMBER_TYPES";
+  const given = env.list(name);
+  if (given === undefined) return receivesSms;
+  if (given.length === 1 && given[0] === "*") return "*";
+  const types = numberTypes.filter((type) => given.includes(type));
+  if (types.length === 0 || types.length < new Set(given).size) {
+    env.fault(name, `must be * alone, or some of ${numberTypes.join(", ")}, separated by commas`);
+  }
+  return new Set(types);
 }

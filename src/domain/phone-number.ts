@@ -1,10 +1,12 @@
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/max";
 import type { Faults } from "./faults.ts";
+import { type NumberType, numberType } from "./number-type.ts";
 
 export interface PhoneNumber {
   readonly e164: string;
   /** ISO 3166-1 alpha-2 of every country that the number may be in; several where they share a calling code. */
   readonly countries: readonly CountryCode[];
+  readonly type: NumberType;
   /** What may be shown and logged, e.g. "+34 *** *** 001". */
   readonly masked: string;
 }
@@ -28,6 +30,7 @@ export function parsePhoneNumber(faults: Faults, field: string, value: string): 
   return {
     e164: value,
     countries: parsed.country === undefined ? parsed.getPossibleCountries() : [parsed.country],
+    type: numberType(parsed),
     masked: maskPhoneNumber(value, parsed.countryCallingCode),
   };
 }

@@ -1,5 +1,6 @@
 import type { Channel } from "./challenge.ts";
 import { Failure } from "./failure.ts";
+import type { NumberType } from "./number-type.ts";
 import type { PhoneNumber } from "./phone-number.ts";
 
 /** A channel and the provider that serves it. */
@@ -33,4 +34,15 @@ export function checkDestination(allowed: AllowedCountries, number: PhoneNumber)
   if (countries.length === 0 || countries.some((country) => !allowed.has(country))) {
     throw new Failure("DESTINATION_NOT_ALLOWED", "messages to this country are not allowed");
   }
+}
+
+/** What messages may go to: types of numbers, or `*` for all. */
+export type AllowedNumberTypes = ReadonlySet<NumberType> | "*";
+
+/** @throws Failure DESTINATION_NOT_ALLOWED; the metadata tells the type */
+export function checkNumberType(allowed: AllowedNumberTypes, { type }: PhoneNumber): void {
+  if (allowed === "*" || allowed.has(type)) return;
+  throw new Failure("DESTINATION_NOT_ALLOWED", `messages to numbers of type ${type} are not allowed`, {
+    metadata: { number_type: type },
+  });
 }

@@ -6,10 +6,18 @@ import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { StartLimits } from "../domain/limits.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
+import { receivesSms } from "../domain/number-type.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
-import { type AllowedCountries, checkDestination, chooseRoute, type Route } from "../domain/routing.ts";
+import {
+  type AllowedCountries,
+  type AllowedNumberTypes,
+  checkDestination,
+  checkNumberType,
+  chooseRoute,
+  type Route,
+} from "../domain/routing.ts";
 import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
@@ -66,6 +74,8 @@ interface Deps {
   readonly observer: Observer;
   readonly routes: readonly Route[];
   readonly allowedCountries: AllowedCountries;
+  /** Those that receive an SMS at its usual price, unless given. */
+  readonly allowedNumberTypes?: AllowedNumberTypes;
   readonly attempts: number;
   /** Of messages whose locale has no template; Spanish unless given. */
   readonly defaultLanguage?: Language;
@@ -159,6 +169,7 @@ export class StartSignature {
     const { allowedCountries, callerLimit, clock, keys, limits, pumping, routes, signatures } = this.#deps;
     const route = chooseRoute(routes, command.channel);
     checkDestination(allowedCountries, command.phoneNumber);
+    checkNumberType(this.#deps.allowedNumberTypes ?? receivesSms, command.phoneNumber);
     pumping?.check(command.phoneNumber);
     const fingerprintKey = primaryKey(keys.current().pseudonym);
     const key: RequestKey = {

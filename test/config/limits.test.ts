@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { Environment } from "../../src/config/environment.ts";
 import { readSignature } from "../../src/config/signature.ts";
+import { receivesSms } from "../../src/domain/number-type.ts";
 
 function read(variables: Record<string, string>, sandbox = false) {
   const env = new Environment({ SIGNATURE_ALLOWED_COUNTRIES: "*", ...variables });
@@ -38,4 +39,14 @@ test("allowed countries are required outside the sandbox", () => {
 test.each(["UK", "es", "EU", "ZZ", "Spain", "*,ES", "ES,"])("the country code %s is a fault", (code) => {
   expect(read({ SIGNATURE_ALLOWED_COUNTRIES: `FR,${code}` }).faults).toHaveLength(1);
   expect(read({ SIGNATURE_HOME_COUNTRIES: `FR,${code}` }).faults).toHaveLength(1);
+});
+
+test("types of numbers are those that receive an SMS, unless named", () => {
+  expect(read({}, true).allowedNumberTypes).toBe(receivesSms);
+  expect(read({ SIGNATURE_ALLOWED_NUMBER_TYPES: "*" }, true).allowedNumberTypes).toBe("*");
+  const named = read({ SIGNATURE_ALLOWED_NUMBER_TYPES: "mobile, voip" }, true);
+  expect(named).toMatchObject({ allowedNumberTypes: new Set(["mobile", "voip"]), faults: [] });
+  for (const value of ["", "cell", "mobile,*", "mobile,MOBILE"]) {
+    expect(read({ SIGNATURE_ALLOWED_NUMBER_TYPES: value }, true).faults, value).toHaveLength(1);
+  }
 });

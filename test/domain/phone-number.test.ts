@@ -16,7 +16,7 @@ describe("a phone number", () => {
     ["+447624123456", ["IM"], "+44 *** *** 456"],
     ["+262692123456", ["RE"], "+262 *** *** 456"],
   ])("%s is in %j and shows as %s", (value, countries, masked) => {
-    expect(parse(value)).toEqual({ e164: value, countries, masked });
+    expect(parse(value)).toMatchObject({ e164: value, countries, masked });
   });
 
   test("of a plan that shares its calling code may be in each of its countries", () => {

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { Faults } from "../../src/domain/faults.ts";
+import { parsePhoneNumber } from "../../src/domain/phone-number.ts";
 import { aTransaction, failureOf } from "../support/domain.ts";
 import { aStartCommand, codeIn, useService } from "../support/service.ts";
 
 const service = await useService();
 const { time } = service;
+const premiumRate = parsePhoneNumber(new Faults(), "phone_number", "+33899123456")!;
 
 describe("StartSignature", () => {
   test("records the signature, sends the code and answers with the challenge sent", async () => {
@@ -161,6 +164,7 @@ describe("StartSignature", () => {
   test.each([
     ["CHANNEL_UNAVAILABLE", { channel: "push" as const }],
     ["DESTINATION_NOT_ALLOWED", {}],
+    ["DESTINATION_NOT_ALLOWED", { phoneNumber: premiumRate }],
   ])("%s records nothing", async (reason, over) => {
     const replica = service.replica({ allowedCountries: new Set(["FR"]) });
     const command = aStartCommand(over);
