@@ -42,6 +42,12 @@ const connectionMends: readonly Mend[] = [
 `,
   },
   {
+    // A statement that fails after its first row leaves its count of rows behind: the next result on that connection
+    // begins with as many holes.
+    line: "    result = new Result()\n    connectTimer.cancel()\n",
+    by: "    result = new Result()\n    rows = 0\n    connectTimer.cancel()\n",
+  },
+  {
     // An end that waits for what is under way was not told that the connection had gone with it.
     line: "    onclose(connection, Errors.connection('CONNECTION_CLOSED', options, socket))\n",
     by: `    onclose(connection, Errors.connection('CONNECTION_CLOSED', options, socket))

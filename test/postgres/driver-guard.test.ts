@@ -91,3 +91,17 @@ test("a transaction is given up with its pool, though nobody at the other end sa
   await sql.end({ timeout: 0 });
   expect(await outcome).toMatch(/^CONNECTION_/);
 });
+
+test("a result has no holes after a statement that failed past its first row", async () => {
+  const sql = postgres(url, { max: 1 });
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  const failing = [
+    () => sql`select 10 / (3 - n) as x from generate_series(1, ${3}::int) as n`,
+    () => sql.unsafe("select 10 / (3 - n) as x from generate_series(1, 3) as n"),
+  ];
+  for (const divide of failing) {
+    await expect(divide()).rejects.toMatchObject({ code: "22012" });
+    const rows = await sql`select 7 as x`;
+    expect([rows.length, [...rows]]).toEqual([1, [{ x: 7 }]]);
+  }
+});
