@@ -58,8 +58,17 @@ export async function bundle(folder: string, sourceMaps: string): Promise<Map<st
   cpSync(join(root, "drizzle"), join(folder, "drizzle"), { recursive: true });
   cpSync(join(root, "src/sandbox/inbox-page"), join(folder, "inbox-page"), { recursive: true });
   cpSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+  writeFileSync(join(folder, "start.sh"), startScript());
   writeFileSync(join(folder, "THIRD-PARTY-NOTICES.txt"), notices(metafile));
   return sizes;
+}
+
+/** Starts the service outside of the image, under the image's flags. */
+function startScript(): string {
+  const dockerfile = readFileSync(join(root, ".deploy/Dockerfile"), "utf8");
+  const [, entrypoint] = /^ENTRYPOINT (\[.+\])$/m.exec(dockerfile) ?? [];
+  if (entrypoint === undefined) throw new Error(".deploy/Dockerfile has no ENTRYPOINT");
+  return `exec ${(JSON.parse(entrypoint) as string[]).join(" ")} "$(dirname "$0")/main.mjs" "$@"\n`;
 }
 
 /** Name, version, licence and licence text of every package of which something is in the bundle. */

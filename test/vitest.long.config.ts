@@ -6,6 +6,7 @@ export const longTests = [
   "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
+  "test/system/npm-start.test.ts",
   "test/system/rolling-deploy.test.ts",
 ];
 

@@ -37,15 +37,18 @@ export interface Opening {
   close?: () => Promise<void>;
 }
 
+/** Milliseconds in which a second signal is the first one's copy: npm, timeout(1) and others pass on what the process group got. */
+const copyMs = 1000;
+
 /**
- * Runs until SIGTERM or SIGINT, then stops in order; a second signal ends the process at once.
+ * Runs until SIGTERM or SIGINT, then stops in order; a second signal, a second later or more, ends the process at once.
  * @param start builds everything and returns how to take it down; its signal fires when the start is called off
  */
 export function runUntilStopped(
   start: (signal: AbortSignal, opening: Opening) => Promise<() => Promise<void>>,
 ): void {
   const called = new AbortController();
-  let ending = false;
+  let ending: number | undefined;
   const opening: Opening = {};
   const started = start(called.signal, opening).catch(async (error: unknown) => {
     // A start that failed half-way leaves no server behind.
@@ -53,8 +56,11 @@ export function runUntilStopped(
     throw error;
   });
   const end = (): void => {
-    if (ending) process.exit(1);
-    ending = true;
+    if (ending !== undefined) {
+      if (performance.now() - ending >= copyMs) process.exit(1);
+      return;
+    }
+    ending = performance.now();
     called.abort();
     void started.then((stop) =>
       stop().then(
@@ -63,11 +69,13 @@ export function runUntilStopped(
       ),
     );
   };
+  // A listener keeps Node from opening its inspector, also where --disable-sigusr1 was not given.
+  process.on("SIGUSR1", () => undefined);
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
   started.catch((error: unknown) => {
     // A start that was called off did what it was told.
-    if (ending) process.exit(0);
+    if (ending !== undefined) process.exit(0);
     console.error(explanation(error));
     process.exit(1);
   });

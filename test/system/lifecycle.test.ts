@@ -137,10 +137,15 @@ describe("A replica", () => {
     await called;
     stubborn.signal("SIGTERM");
     await stubborn.line('"stopping"');
+    // Those of the first second are copies of the first one: it takes whoever means it more than that.
     const begun = performance.now();
+    const again = setInterval(() => stubborn.signal("SIGTERM"), 50);
     const { code } = await stubborn.kill("SIGTERM");
+    clearInterval(again);
     expect(code).toBe(1);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    const took = performance.now() - begun;
+    expect(took).toBeGreaterThan(500);
+    expect(took).toBeLessThan(5000);
     await cut;
   });
 });
