@@ -3,6 +3,7 @@ import { Failure } from "../domain/failure.ts";
 import { type Call, type CallContext, type Caller, callOf, type Peer } from "./call.ts";
 import { type Callers, localCaller, parseSubjectAltName } from "./callers-file.ts";
 import { refuse } from "./map-errors.ts";
+import { checkTimeout } from "./timeout.ts";
 
 /**
  * `anyone`: health, which probes ask without a name; `callers`: any known caller; `granted`: callers whose
@@ -10,8 +11,10 @@ import { refuse } from "./map-errors.ts";
  */
 export type Access = "anyone" | "callers" | "granted";
 
+export type AccessTable = Readonly<Record<string, Access>>;
+
 /** Every RPC that is served. One that is missing here is refused. */
-export const accessTable: Readonly<Record<string, Access>> = {
+export const accessTable: AccessTable = {
   "bank.signature.v1.SignatureService/StartSignature": "granted",
   "bank.signature.v1.SignatureService/SendChallenge": "granted",
   "bank.signature.v1.SignatureService/CompleteSignature": "granted",
@@ -26,22 +29,28 @@ export const accessTable: Readonly<Record<string, Access>> = {
 };
 
 /**
- * A gate for Connect: it runs before anything of a request's body is read, decompressed or parsed.
+ * The gate of every call: it runs before anything of a request's body is read, decompressed or parsed.
  * @param callers read for every call, so that a reloaded file counts at once
+ * @param table who may use which RPC
  */
-export function authenticate(callers: () => Callers): (context: CallContext) => void {
+export function authenticate(
+  callers: () => Callers,
+  table: AccessTable = accessTable,
+): (context: CallContext) => void {
   return (context) => {
     const call = callOf(context.values);
+    const { name } = context.method;
+    const path = `${context.service.typeName}/${name}`;
     try {
-      admit(call, `${context.service.typeName}/${context.method.name}`, context.method.name, callers);
+      admit(call, Object.hasOwn(table, path) ? table[path] : undefined, name, callers);
+      checkTimeout(call.timeout);
     } catch (error) {
       throw refuse(call, error);
     }
   };
 }
 
-function admit(call: Call, path: string, method: string, callers: () => Callers): void {
-  const access = Object.hasOwn(accessTable, path) ? accessTable[path] : undefined;
+function admit(call: Call, access: Access | undefined, method: string, callers: () => Callers): void {
   if (access === undefined) throw new Failure("CALLER_NOT_ALLOWED", "the method is open to nobody");
   const known = callersOf(call.peer, callers);
   if (known.length === 1) call.caller = known[0];

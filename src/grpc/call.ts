@@ -20,16 +20,25 @@ export type Peer =
 export interface Call {
   readonly observation: CallObservation;
   readonly peer: Peer;
+  /** The header grpc-timeout as it came. */
+  readonly timeout: string | string[] | undefined;
   caller: Caller | undefined;
   signatureId: string | undefined;
   /** Why it was refused: a reason of the error table, or INTERNAL. */
   reason: string | undefined;
   /** The error behind an internal error or a refusal; never for the caller. */
   cause: unknown;
+  /** Whether its request was read and its handler begun. */
+  reached: boolean;
+  /** Whether `refuse` chose its error. */
+  refused: boolean;
 }
 
 /** What gate and handlers of unary calls are told of a call. */
-export type CallContext = Pick<HandlerContext, "method" | "service" | "values" | "timeoutMs">;
+export type CallContext = Pick<
+  HandlerContext,
+  "method" | "service" | "values" | "timeoutMs" | "requestHeader" | "responseHeader" | "responseTrailer"
+>;
 
 /** Carries the Call from the listener to gate, interceptors and handlers. */
 export const callKey = createContextKey<Call | undefined>(undefined, { description: "call" });

@@ -53,6 +53,11 @@ export function toWireError(error: unknown, traceId?: string): WireError {
   };
 }
 
+/** The refusal of a request that is no message, or not the whole of one. */
+export function unreadable(cause?: unknown): Failure {
+  return new Failure("INVALID_REQUEST", "the request is unreadable", { cause });
+}
+
 // All of it goes out as trailers, and clients bound those; gRPC for Java takes 8 KiB.
 const longestMessage = 300;
 const mostViolations = 40;
@@ -69,12 +74,15 @@ function failureToConnectError(failure: Failure): ConnectError {
     const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
     details.push({ desc: BadRequestSchema, value: { fieldViolations } });
   }
+  const trailers: Record<string, string> = {};
   if (retryAfterMs !== undefined) {
-    const retryDelay = durationFromMs(Math.max(0, Math.ceil(retryAfterMs)));
-    details.push({ desc: RetryInfoSchema, value: { retryDelay } });
+    const delayMs = Math.max(0, Math.ceil(retryAfterMs));
+    details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(delayMs) } });
+    // The retries that gRPC's clients make by themselves go by this header (gRFC A6), and know no RetryInfo.
+    trailers["grpc-retry-pushback-ms"] = String(Math.min(delayMs, 2 ** 31 - 1));
   }
   const message = failure.message.slice(0, longestMessage);
-  return new ConnectError(message, codeOf[reason], undefined, details, failure.cause);
+  return new ConnectError(message, codeOf[reason], trailers, details, failure.cause);
 }
 
 function withoutRepeats(violations: readonly Violation[]): Violation[] {

@@ -7,9 +7,9 @@ import http2, {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { TLSSocket } from "node:tls";
-import { createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
-import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import type { Compression, UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -17,17 +17,15 @@ import {
 } from "@connectrpc/connect-node";
 import { peerOf } from "./authenticate.ts";
 import { type Call, type CallContext, callKey, type Peer } from "./call.ts";
+import { grpcContentType } from "./content-type.ts";
+import { checkedEnvelopes, tooLarge } from "./envelopes.ts";
+import { unreadable } from "./errors.ts";
 import { mapErrors, refuse } from "./map-errors.ts";
 import { type Observe, observeHandlers, observeStream } from "./observe.ts";
 import { type Routes, routesInto } from "./routes.ts";
-import {
-  isPlainCall,
-  longestTimeoutMs,
-  readable,
-  serveUnary,
-  type UnaryHandler,
-  unreadable,
-} from "./unary.ts";
+import { boundedTimeout } from "./timeout.ts";
+import { isPlainCall, serveUnary, type UnaryHandler } from "./unary.ts";
+import { readable } from "./unary-answer.ts";
 
 export interface ListenerOptions {
   readonly routes: (routes: Routes) => void;
@@ -50,9 +48,23 @@ type StreamListener = (
   rawHeaders: string[],
 ) => void;
 
+const gzip: Compression = {
+  ...compressionGzip,
+  async decompress(bytes, readMaxBytes) {
+    try {
+      return await compressionGzip.decompress(bytes, readMaxBytes);
+    } catch (error) {
+      throw isExhausted(error) ? tooLarge(readMaxBytes) : error;
+    }
+  },
+};
+const encodings: ReadonlySet<string> = new Set(["identity", gzip.name]);
+/** Peers put anything there, which no URL has for a host: names of sockets, lists of targets. Nothing reads it. */
+const anyAuthority = "signature-router";
+
 /**
  * Serves a Connect router as gRPC, and as nothing else; plain unary calls go past Connect. It stands where
- * connectNodeAdapter would, because that one throws into the event loop on a malformed :authority, writes
+ * connectNodeAdapter would, because that one throws into the event loop on an :authority that is no host, writes
  * errors to the console, and encodes grpc-message so that @grpc/grpc-js shows "%3A" for a colon.
  */
 export function grpcListener(options: ListenerOptions): StreamListener {
@@ -64,7 +76,7 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     interceptors: [observeHandlers, mapErrors],
     readMaxBytes: options.readMaxBytes,
     writeMaxBytes: options.writeMaxBytes,
-    acceptCompression: [compressionGzip],
+    acceptCompression: [gzip],
   });
   const unary = new Map<string, UnaryHandler>();
   options.routes(routesInto(router, unary));
@@ -89,7 +101,8 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     discardUnread(req.stream);
     if (handler === undefined || !streamsRequests(handler)) limitBodyTime(req.stream, options.bodyTimeoutMs);
     if (handler === undefined) refuseUnknown(req);
-    else serve(handler, req, res, call).catch(() => req.stream.close(constants.NGHTTP2_PROTOCOL_ERROR));
+    else
+      serve(handler, req, res, call, options).catch(() => req.stream.close(constants.NGHTTP2_PROTOCOL_ERROR));
   };
   // It never listens: it makes the requests and responses that Connect takes of streams that come elsewhere.
   const requests = http2.createServer();
@@ -110,8 +123,11 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     stream.once("close", () => {
       open -= 1;
     });
+    const contentType = grpcContentType(headers["content-type"]);
+    if (contentType !== undefined) headers["content-type"] = contentType;
     const handler = isPlainCall(headers) ? unary.get(headers[":path"] ?? "") : undefined;
     if (handler === undefined) {
+      headers[":authority"] = anyAuthority;
       requests.emit("stream", stream, headers, flags, rawHeaders);
       return;
     }
@@ -126,33 +142,44 @@ async function serve(
   req: Http2ServerRequest,
   res: Http2ServerResponse,
   call: Call,
+  { readMaxBytes }: ListenerOptions,
 ): Promise<void> {
   const values = createContextValues().set(callKey, call);
   const request = universalRequestFromNodeRequest(req, res, undefined, values);
-  boundTimeout(request.header);
-  await universalResponseToNodeResponse(fitTrailers(await handler(request), call), res);
+  const timeout = request.header.get("grpc-timeout");
+  if (timeout !== null) request.header.set("grpc-timeout", boundedTimeout(timeout));
+  const encoding = request.header.get("grpc-encoding") ?? "identity";
+  const rules = { readMaxBytes, compressed: encoding !== "identity" };
+  const body = checkedEnvelopes(request.body as AsyncIterable<Uint8Array>, rules, call);
+  const response = await handler({ ...request, body });
+  if (!encodings.has(encoding)) response.header?.set("grpc-accept-encoding", [...encodings].join(","));
+  await universalResponseToNodeResponse(fitTrailers(response, call), res);
 }
 
-function boundTimeout(header: Headers): void {
-  const { timeoutMs } = parseTimeout(header.get("grpc-timeout"), Number.MAX_SAFE_INTEGER);
-  if (timeoutMs !== undefined && timeoutMs > longestTimeoutMs) header.set("grpc-timeout", "24H");
-}
-
-/** Mends the status that Connect wrote, once there is one: after the last byte of the body. */
+/** Corrects the status that Connect wrote, once there is one: after the last byte of the body. */
 function fitTrailers(response: UniversalServerResponse, call: Call): UniversalServerResponse {
   const { body, trailer } = response;
   if (body === undefined || trailer === undefined) return response;
-  async function* mended(bytes: AsyncIterable<Uint8Array>, status: Headers): AsyncGenerator<Uint8Array> {
+  async function* fitted(bytes: AsyncIterable<Uint8Array>, status: Headers): AsyncGenerator<Uint8Array> {
     yield* bytes;
-    // Errors of ours have details; these are Connect's about a request that it could not read.
-    const isUnreadable = status.get("grpc-status") === "13" || status.get("grpc-status") === "3";
-    if (isUnreadable && !status.has("grpc-status-details-bin")) {
-      setTrailerStatus(status, refuse(call, unreadable()));
+    if (!call.refused) {
+      const error = errorOfConnect(Number(status.get("grpc-status")), call.reached);
+      if (error !== undefined) setTrailerStatus(status, refuse(call, error));
     }
     const message = status.get("grpc-message");
     if (message !== null) status.set("grpc-message", readable(message));
   }
-  return { ...response, body: mended(body, trailer) };
+  return { ...response, body: fitted(body, trailer) };
+}
+
+/** What stands for an error of Connect's own: before the handler, it could not read the request; after, not write. */
+function errorOfConnect(code: Code, reached: boolean): Error | undefined {
+  if (code !== Code.Internal && code !== Code.InvalidArgument) return undefined;
+  return reached ? new Error("the answer could not be written") : unreadable();
+}
+
+function isExhausted(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.ResourceExhausted;
 }
 
 // Node keeps a stream, and never says that it closed, until the last byte of the request is read. An answer
@@ -173,7 +200,7 @@ function limitBodyTime(stream: ServerHttp2Stream, ms: number): void {
 }
 
 function refuseUnknown({ headers, stream }: Http2ServerRequest): void {
-  const isGrpc = headers["content-type"]?.startsWith("application/grpc");
+  const isGrpc = grpcContentType(headers["content-type"]) !== undefined;
   // Trailers alone (gRPC over HTTP/2): the status stands in the headers, and they end the stream.
   const status = {
     "content-type": "application/grpc",

@@ -1,6 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type Call, callOf } from "./call.ts";
-import { toWireError } from "./errors.ts";
+import { toWireError, unreadable } from "./errors.ts";
 
 /**
  * Turns every error into what the error table says. A unary call is answered as soon as its deadline has
@@ -8,14 +8,32 @@ import { toWireError } from "./errors.ts";
  */
 export const mapErrors: Interceptor = (next) => async (request) => {
   const call = callOf(request.contextValues);
+  call.reached = true;
+  const readable = request.stream ? { ...request, message: readingOf(request.message, call) } : request;
   try {
-    const response = await unlessAborted(next(request), request.signal);
+    const response = await unlessAborted(next(readable), request.signal);
     if (!response.stream) return response;
     return { ...response, message: mapStream(response.message, call, request.signal) };
   } catch (error) {
     throw refuse(call, error, request.signal);
   }
 };
+
+/** The messages of a stream; what cannot be read among them is the caller's fault, not the handler's. */
+async function* readingOf<T>(messages: AsyncIterable<T>, call: Call): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw isOfReading(error) && !call.refused ? unreadable(error) : error;
+  }
+}
+
+/** Connect's codes for what it cannot parse, unpack or find the end of. */
+function isOfReading(error: unknown): boolean {
+  return (
+    error instanceof ConnectError && (error.code === Code.Internal || error.code === Code.InvalidArgument)
+  );
+}
 
 async function* mapStream<T>(messages: AsyncIterable<T>, call: Call, signal: AbortSignal): AsyncGenerator<T> {
   try {
@@ -28,6 +46,7 @@ async function* mapStream<T>(messages: AsyncIterable<T>, call: Call, signal: Abo
 /** The error for the caller; its reason and cause are noted for the access line. */
 export function refuse(call: Call, error: unknown, signal?: AbortSignal): ConnectError {
   const wire = toWireError(endedByCaller(error, signal), call.observation.traceId);
+  call.refused = true;
   call.reason = wire.reason;
   call.cause = wire.error.cause;
   return wire.error;

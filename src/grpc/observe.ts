@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Code, type Interceptor } from "@connectrpc/connect";
-import { parseTimeout } from "@connectrpc/connect/protocol-grpc";
 import { type Call, callOf, type Peer } from "./call.ts";
+import { timeoutOf } from "./timeout.ts";
 
 /** A call as it arrives. Service and method are a closed set: "_OTHER" stands for what is not served. */
 export interface BegunCall {
@@ -56,10 +56,13 @@ export function observeStream(
   const call: Call = {
     observation,
     peer,
+    timeout: begun.headers["grpc-timeout"],
     caller: undefined,
     signatureId: undefined,
     reason: undefined,
     cause: undefined,
+    reached: false,
+    refused: false,
   };
   stream.once("close", () => {
     const durationMs = performance.now() - startedAt;
@@ -67,7 +70,7 @@ export function observeStream(
       service: begun.service,
       method: begun.method,
       caller: call.caller?.name,
-      code: codeOnWire(stream, begun.headers["grpc-timeout"], durationMs),
+      code: codeOnWire(stream, call.timeout, durationMs),
       reason: call.reason,
       signatureId: call.signatureId,
       durationMs,
@@ -114,8 +117,7 @@ function codeOnWire(
   if (status !== undefined) return codeName(Number(status));
   // What is no gRPC is the caller's fault. UNKNOWN, which a client makes of it, would alert our operators.
   if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.InvalidArgument);
-  const { timeoutMs } = parseTimeout(typeof timeout === "string" ? timeout : null, Number.MAX_SAFE_INTEGER);
-  return codeName(cutOff(timeoutMs, durationMs));
+  return codeName(cutOff(timeoutOf(timeout), durationMs));
 }
 
 /** What ended a call that was never answered: its deadline, or its caller's will. */

@@ -1,7 +1,7 @@
 import http2, { type Http2SecureServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { Failure } from "../domain/failure.ts";
-import { authenticate } from "./authenticate.ts";
+import { type AccessTable, authenticate } from "./authenticate.ts";
 import type { Callers } from "./callers-file.ts";
 import { grpcListener } from "./listener.ts";
 import type { Observe } from "./observe.ts";
@@ -56,6 +56,8 @@ export interface GrpcServerOptions {
   /** Mutual TLS. Without it the connection is h2c and every caller is `local`. */
   readonly tls?: { readonly certificates: TlsCertificates; callers(): Callers };
   readonly observe: Observe;
+  /** Who may use which RPC; default the table of everything that the service serves. */
+  readonly access?: AccessTable;
   readonly limits?: Partial<GrpcLimits>;
 }
 
@@ -79,7 +81,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const sockets = new Set<Socket>();
   const listener = grpcListener({
     routes: (routes) => options.routes(routes, closing.signal),
-    gate: authenticate(options.tls?.callers ?? noCallers),
+    gate: authenticate(options.tls?.callers ?? noCallers, options.access),
     observe: options.observe,
     secure: options.tls !== undefined,
     readMaxBytes: limits.readMaxBytes,

@@ -1,9 +1,4 @@
-import {
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from "node:http2";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import {
   create,
   type DescMethodUnary,
@@ -12,10 +7,13 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues } from "@connectrpc/connect";
-import { parseTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { Failure } from "../domain/failure.ts";
 import { type Call, type CallContext, callKey } from "./call.ts";
+import { envelopeBytes, unwrap } from "./envelopes.ts";
+import { unreadable } from "./errors.ts";
 import { refuse } from "./map-errors.ts";
+import { UnaryMetadata } from "./metadata.ts";
+import { timeoutOf } from "./timeout.ts";
+import { answerWith, endWith, isGone } from "./unary-answer.ts";
 
 /** A handler as a Connect router takes it, which a unary call needs less for than Connect gives it. */
 export interface UnaryHandler {
@@ -24,46 +22,23 @@ export interface UnaryHandler {
 }
 
 export interface UnaryOptions {
-  /** @throws ConnectError for whom may not call */
+  /** @throws ConnectError for whom may not call, and for a timeout that is none */
   readonly gate: (context: CallContext) => void;
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
 }
 
-const envelopeBytes = 5;
-/** setTimeout takes 31 bits of milliseconds and fires at once on more; "no deadline" may come as 99999999H. */
-export const longestTimeoutMs = 24 * 3600 * 1000;
-const authorities = new Set<string>();
-
 /**
  * Whether headers are those of an uncompressed call as gRPC's own clients send it. Everything else (other
- * codecs and compressions, bad deadlines and authorities, expectations) is Connect's to serve or to refuse.
+ * codecs and compressions, expectations) is Connect's to serve or to refuse.
  */
 export function isPlainCall(headers: IncomingHttpHeaders): boolean {
   return (
     headers[":method"] === "POST" &&
     headers["content-type"] === "application/grpc" &&
     (headers["grpc-encoding"] ?? "identity") === "identity" &&
-    headers.expect === undefined &&
-    isAuthority(headers[":authority"]) &&
-    timeoutOf(headers).error === undefined
+    headers.expect === undefined
   );
-}
-
-// A client says the same one with every call, and parsing it is dear.
-function isAuthority(authority: string | undefined): boolean {
-  if (authority === undefined) return false;
-  if (authorities.has(authority)) return true;
-  if (!URL.canParse(`http://${authority}`)) return false;
-  if (authorities.size < 1000) authorities.add(authority);
-  return true;
-}
-
-function timeoutOf(headers: IncomingHttpHeaders): ReturnType<typeof parseTimeout> {
-  const value = headers["grpc-timeout"];
-  const timeout = parseTimeout(typeof value === "string" ? value : null, Number.MAX_SAFE_INTEGER);
-  if (timeout.timeoutMs === undefined) return timeout;
-  return { ...timeout, timeoutMs: Math.min(timeout.timeoutMs, longestTimeoutMs) };
 }
 
 /**
@@ -77,13 +52,14 @@ export function serveUnary(
   { gate, readMaxBytes, writeMaxBytes }: UnaryOptions,
 ): void {
   const begunAt = performance.now();
-  const { timeoutMs } = timeoutOf(headers);
-  const context: CallContext = {
+  const timeoutMs = timeoutOf(headers["grpc-timeout"]);
+  const metadata = new UnaryMetadata(headers);
+  const context: CallContext = Object.assign(metadata, {
     method,
     service: method.parent,
     values: createContextValues().set(callKey, call),
     timeoutMs: () => (timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - begunAt)),
-  };
+  });
   const chunks: Buffer[] = [];
   let size = 0;
   let answered = false;
@@ -92,7 +68,7 @@ export function serveUnary(
     if (answered) return;
     answered = true;
     clearTimeout(deadline);
-    endWith(stream, error);
+    endWith(stream, error, metadata);
   };
   const fail = (error: unknown): void => {
     if (!answered) end(refuse(call, error));
@@ -114,7 +90,7 @@ export function serveUnary(
       if (answered) return;
       answered = true;
       clearTimeout(deadline);
-      answerWith(stream, answer);
+      answerWith(stream, answer, metadata);
     } catch (error) {
       fail(error);
     }
@@ -159,18 +135,6 @@ function requestIn(method: DescMethodUnary, body: Buffer, readMaxBytes: number) 
   throw protocolError("received extra input message for unary method");
 }
 
-function unwrap(body: Buffer, readMaxBytes: number): [message: Buffer, rest: Buffer] {
-  if (body.length < envelopeBytes) throw unreadable();
-  const [flags, length] = [body.readUInt8(0), body.readUInt32BE(1)];
-  if (length > readMaxBytes) {
-    const message = `message size ${length} is larger than configured readMaxBytes ${readMaxBytes}`;
-    throw new ConnectError(message, Code.ResourceExhausted);
-  }
-  const isCompressed = (flags & 1) === 1;
-  if (isCompressed || body.length < envelopeBytes + length) throw unreadable();
-  return [body.subarray(envelopeBytes, envelopeBytes + length), body.subarray(envelopeBytes + length)];
-}
-
 function parsed(method: DescMethodUnary, message: Buffer) {
   try {
     return fromBinary(method.input, message);
@@ -179,46 +143,6 @@ function parsed(method: DescMethodUnary, message: Buffer) {
   }
 }
 
-export function unreadable(cause?: unknown): Failure {
-  return new Failure("INVALID_REQUEST", "the request is unreadable", { cause });
-}
-
 function protocolError(what: string): ConnectError {
   return new ConnectError(`protocol error: ${what}`, Code.Unimplemented);
-}
-
-/** Node throws where anything is sent on such a stream. */
-function isGone(stream: ServerHttp2Stream): boolean {
-  return stream.destroyed || stream.closed;
-}
-
-const okHeaders = { ":status": 200, "content-type": "application/grpc+proto" };
-const okTrailers = { "grpc-status": "0" };
-
-function answerWith(stream: ServerHttp2Stream, message: Uint8Array): void {
-  if (isGone(stream)) return;
-  const envelope = Buffer.allocUnsafe(envelopeBytes + message.length);
-  envelope[0] = 0;
-  envelope.writeUInt32BE(message.length, 1);
-  envelope.set(message, envelopeBytes);
-  stream.respond(okHeaders, { waitForTrailers: true });
-  stream.once("wantTrailers", () => {
-    if (!isGone(stream)) stream.sendTrailers(okTrailers);
-  });
-  stream.end(envelope);
-}
-
-/** Trailers alone (gRPC over HTTP/2): the status stands in the headers, and they end the stream. */
-function endWith(stream: ServerHttp2Stream, error: ConnectError): void {
-  if (isGone(stream)) return;
-  const status = new Headers();
-  setTrailerStatus(status, error);
-  const headers: OutgoingHttpHeaders = { ...okHeaders };
-  for (const [name, value] of status) headers[name] = name === "grpc-message" ? readable(value) : value;
-  stream.respond(headers, { endStream: true });
-}
-
-/** @grpc/grpc-js shows "%3A" for a colon that Connect encoded. */
-export function readable(message: string): string {
-  return encodeURI(decodeURIComponent(message));
 }

@@ -1,0 +1,70 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Call } from "./call.ts";
+import { unreadable } from "./errors.ts";
+import { refuse } from "./map-errors.ts";
+
+/** One byte of flags, four of length (gRPC over HTTP/2). */
+export const envelopeBytes = 5;
+
+export interface EnvelopeRules {
+  readonly readMaxBytes: number;
+  /** Whether the call named a compression. */
+  readonly compressed: boolean;
+}
+
+/** @throws ConnectError where a message that begins like this may not come */
+function checkHead(flags: number, length: number, { readMaxBytes, compressed }: EnvelopeRules): void {
+  if (length > readMaxBytes) throw tooLarge(readMaxBytes, length);
+  // INTERNAL, as gRPC's specification of compression has it.
+  if ((flags & 1) === 1 && !compressed) {
+    throw new ConnectError("a compressed message came without grpc-encoding", Code.Internal);
+  }
+}
+
+export function tooLarge(readMaxBytes: number, length?: number): ConnectError {
+  const size = length === undefined ? "" : ` of ${length} bytes`;
+  return new ConnectError(
+    `the message${size} is over the limit of ${readMaxBytes} bytes`,
+    Code.ResourceExhausted,
+  );
+}
+
+/** The first message of a body without compression, and what follows it. @throws where it is not whole */
+export function unwrap(body: Buffer, readMaxBytes: number): [message: Buffer, rest: Buffer] {
+  if (body.length < envelopeBytes) throw unreadable();
+  const length = body.readUInt32BE(1);
+  checkHead(body.readUInt8(0), length, { readMaxBytes, compressed: false });
+  if (body.length < envelopeBytes + length) throw unreadable();
+  return [body.subarray(envelopeBytes, envelopeBytes + length), body.subarray(envelopeBytes + length)];
+}
+
+/** A body as it is, each message's head looked at before Connect makes room for what it announces. */
+export async function* checkedEnvelopes(
+  body: AsyncIterable<Uint8Array>,
+  rules: EnvelopeRules,
+  call: Call,
+): AsyncGenerator<Uint8Array> {
+  const head = Buffer.alloc(envelopeBytes);
+  let headSize = 0;
+  let remaining = 0;
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.length; ) {
+      if (remaining > 0) {
+        const taken = Math.min(remaining, chunk.length - at);
+        remaining -= taken;
+        at += taken;
+        continue;
+      }
+      head[headSize++] = chunk[at++] ?? 0;
+      if (headSize < envelopeBytes) continue;
+      headSize = 0;
+      remaining = head.readUInt32BE(1);
+      try {
+        checkHead(head.readUInt8(0), remaining, rules);
+      } catch (error) {
+        throw refuse(call, error);
+      }
+    }
+    yield chunk;
+  }
+}
