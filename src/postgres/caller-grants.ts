@@ -5,6 +5,15 @@ const lifeMs = 150;
 /** Grants of one slot are one entry, so that the row stays short however many replicas ask. */
 const slotMs = 10;
 
+interface Asked {
+  readonly caller: string;
+  readonly asked: number;
+  /** Above 0; a fraction below 1 is one call in that many seconds. */
+  readonly perSecond: number;
+  /** By how much longer than 150 ms they may begin; they count that much longer. */
+  readonly extraMs: number;
+}
+
 interface Row {
   readonly count: number;
   readonly until: Date;
@@ -23,32 +32,18 @@ export class PostgresCallerGrants {
     this.#db = db;
   }
 
-  /**
-   * @param extraMs by how much longer than 150 ms they may begin; they count that much longer
-   * @param perSecond above 0; a fraction below 1 is one call in that many seconds
-   * @returns from none to what was asked for, and until when they may begin
-   */
-  async reserve(
-    caller: string,
-    asked: number,
-    perSecond: number,
-    extraMs = 0,
-  ): Promise<{ count: number; until: Date; retryAfterMs: number }> {
+  /** @returns from none to what was asked for, and until when they may begin */
+  async reserve(asked: Asked): Promise<{ count: number; until: Date; retryAfterMs: number }> {
     for (;;) {
-      const row = await this.#granted(caller, asked, perSecond, extraMs);
+      const row = await this.#granted(asked);
       if (row) return { count: row.count, until: row.until, retryAfterMs: row.retry_after_ms };
       await this.#db.sql`
-        insert into caller_grants (caller, granted_at, counts) values (${caller}, '{}', '{}')
+        insert into caller_grants (caller, granted_at, counts) values (${asked.caller}, '{}', '{}')
         on conflict do nothing`;
     }
   }
 
-  async #granted(
-    caller: string,
-    asked: number,
-    perSecond: number,
-    extraMs: number,
-  ): Promise<Row | undefined> {
+  async #granted({ caller, asked, perSecond, extraMs }: Asked): Promise<Row | undefined> {
     const { sql } = this.#db;
     const limit = Math.max(1, Math.floor(perSecond));
     const spanMs = Math.max(1000, 1000 / perSecond) + lifeMs + slotMs;

@@ -23,7 +23,10 @@ export class PostgresProviderRate {
       insert into provider_rate (provider, next_at) values (${this.#provider}, now()) on conflict do nothing`;
   }
 
-  /** Grants 1 to `slots` instants in a row; undefined where none lies within the next second. */
+  /**
+   * Grants 1 to `slots` instants in a row; undefined where none lies within the next second. `next_at` has
+   * microseconds: in milliseconds, a rate that does not divide 1000 would drift.
+   */
   async reserve(slots: number): Promise<{ slots: number; delayMs: number; intervalMs: number } | undefined> {
     const intervalMs = this.#intervalMs;
     const [granted] = await this.#db.sql<{ slots: number; delay_ms: number }[]>`

@@ -12,18 +12,23 @@ export interface CallerGrant {
   readonly retryAfterMs: number;
 }
 
-/** Takes up to `asked` calls of the caller. MUST NOT grant more than `perSecond` in any second over all replicas. */
-export type ReserveCalls = (
-  caller: string,
-  asked: number,
-  perSecond: number,
+/** One object, so that no wrapper on the way to the statement can leave a part of it out. */
+export interface CallReservation {
+  readonly caller: string;
+  readonly asked: number;
+  readonly perSecond: number;
   /** By how much longer than usual they may begin, at the price of counting that much longer. */
-  extraMs: number,
-) => Promise<CallerGrant>;
+  readonly extraMs: number;
+}
+
+export interface CallerGrants {
+  /** Takes up to `asked` calls of the caller. MUST NOT grant more than `perSecond` in any second over all replicas. */
+  reserve(reservation: CallReservation): Promise<CallerGrant>;
+}
 
 interface Deps {
   readonly clock: Clock;
-  readonly reserve: ReserveCalls;
+  readonly grants: CallerGrants;
   /** A caller's limit as it is now; 0: none. */
   readonly perSecond: (caller: string) => number;
 }
@@ -105,7 +110,7 @@ class CallerAccount {
         const asked = asking + this.#expected(sentAt);
         if (sentAt >= this.#extraUntil) this.#extraMs = 0;
         const extraMs = this.#extraMs;
-        const grant = await this.#deps.reserve(this.#caller, asked, perSecond, extraMs);
+        const grant = await this.#deps.grants.reserve({ caller: this.#caller, asked, perSecond, extraMs });
         if (grant.count < asked) this.#exhaustedUntil = sentAt + grant.retryAfterMs;
         this.#batch = {
           left: grant.count,

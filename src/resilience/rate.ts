@@ -24,35 +24,14 @@ export interface Reservation {
   readonly intervalMs: number;
 }
 
-/**
- * Reserves up to `slots` instants of the row that all replicas share; undefined where not even one lies
- * within the next second. Instants further away than that MUST NOT be granted: nobody would use them, and
- * they would be missing for others. One row per provider, `next_at` being the first instant not yet taken
- * (GCRA's theoretical arrival time, without burst), in one statement that commits by itself:
- *
- * ```sql
- * -- $1 provider text, $2 slots int, $3 interval in ms float8 (1000 / rate), $4 longest wait in ms (1000)
- * WITH locked AS (
- *   SELECT provider, greatest(next_at, clock_timestamp()) AS first_at, clock_timestamp() AS now_at
- *     FROM provider_rate WHERE provider = $1 FOR UPDATE
- * ), offered AS (
- *   SELECT provider, first_at, extract(epoch FROM first_at - now_at)::float8 * 1000 AS delay_ms
- *     FROM locked
- * ), granted AS (
- *   SELECT provider, first_at, delay_ms, least($2::int, 1 + floor(($4::float8 - delay_ms) / $3::float8)::int) AS slots
- *     FROM offered WHERE delay_ms <= $4::float8
- * )
- * UPDATE provider_rate AS rate
- *    SET next_at = granted.first_at + granted.slots * $3::float8 * interval '1 millisecond'
- *   FROM granted WHERE rate.provider = granted.provider
- * RETURNING granted.slots, greatest(granted.delay_ms, 0) AS "delayMs"
- * ```
- *
- * `next_at` needs microseconds: in milliseconds, a rate that does not divide 1000 drifts. The row must exist
- * before (inserted at start-up, ON CONFLICT DO NOTHING); the table may be UNLOGGED and the commit
- * asynchronous, since a lost row only forgets the last second.
- */
-export type Reserve = (slots: number, signal: AbortSignal) => Promise<Reservation | undefined>;
+export interface SharedSlots {
+  /**
+   * Reserves up to `slots` instants of the row that all replicas share; undefined where not even one lies
+   * within the next second. Instants further away than that MUST NOT be granted: nobody would use them, and
+   * they would be missing for others.
+   */
+  reserve(slots: number): Promise<Reservation | undefined>;
+}
 
 interface Waiter {
   readonly askedAt: number;
@@ -65,12 +44,12 @@ interface Waiter {
  * whoever waits then, so the busier the process the more turns a round trip brings.
  */
 export class SharedRate implements RateLimit {
-  readonly #deps: { readonly clock: Clock; readonly reserve: Reserve };
+  readonly #deps: { readonly clock: Clock; readonly slots: SharedSlots };
   readonly #waiters = new Set<Waiter>();
   #spare = { at: 0, slots: 0, intervalMs: 0 };
   #reserving = false;
 
-  constructor(deps: { readonly clock: Clock; readonly reserve: Reserve }) {
+  constructor(deps: { readonly clock: Clock; readonly slots: SharedSlots }) {
     this.#deps = deps;
   }
 
@@ -120,7 +99,7 @@ export class SharedRate implements RateLimit {
     const over = new AbortController();
     const patience = this.#deps.clock.sleep(maxRateWaitMs, over.signal).then(() => undefined);
     try {
-      return await Promise.race([this.#deps.reserve(slots, over.signal), patience]);
+      return await Promise.race([this.#deps.slots.reserve(slots), patience]);
     } finally {
       over.abort();
     }

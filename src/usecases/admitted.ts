@@ -1,4 +1,4 @@
-import { type Admission, type CallerLimit, unlimited } from "../domain/caller-limit.ts";
+import type { Admission, CallerLimit } from "../domain/caller-limit.ts";
 import { Failure } from "../domain/failure.ts";
 
 /** Admissions that may come too late for one call: on a busy process the way to the statement can be long. */
@@ -10,11 +10,10 @@ const most = 5;
  * @throws Failure RATE_LIMITED where the caller's limit has no room
  */
 export async function admitted<T>(
-  limit: CallerLimit | undefined,
+  limit: CallerLimit,
   caller: string,
   work: (admission: Admission) => Promise<T>,
 ): Promise<T> {
-  if (limit === undefined) return await work(unlimited);
   for (let attempt = 1; ; attempt += 1) {
     const admission = await limit.take(caller);
     try {

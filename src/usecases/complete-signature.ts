@@ -34,7 +34,7 @@ interface Deps {
   readonly observer: Observer;
   readonly block: BlockRules;
   /** Undefined: off. */
-  readonly pumping?: PumpingGuard | undefined;
+  readonly pumping: PumpingGuard | undefined;
 }
 
 /** Checks a code. Whatever comes of it is committed before it is answered. */

@@ -50,10 +50,9 @@ interface Deps {
   readonly random: Random;
   readonly routes: readonly Route[];
   readonly rules: ResendRules;
-  /** Undefined: none. */
-  readonly callerLimit?: CallerLimit | undefined;
+  readonly callerLimit: CallerLimit;
   /** Undefined: off. */
-  readonly pumping?: PumpingGuard | undefined;
+  readonly pumping: PumpingGuard | undefined;
   readonly challenge: ChallengeRules;
 }
 

@@ -6,7 +6,6 @@ import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { StartLimits } from "../domain/limits.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
-import { receivesSms } from "../domain/number-type.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
@@ -74,16 +73,14 @@ interface Deps {
   readonly observer: Observer;
   readonly routes: readonly Route[];
   readonly allowedCountries: AllowedCountries;
-  /** Those that receive an SMS at its usual price, unless given. */
-  readonly allowedNumberTypes?: AllowedNumberTypes;
+  readonly allowedNumberTypes: AllowedNumberTypes;
   readonly attempts: number;
-  /** Of messages whose locale has no template; Spanish unless given. */
-  readonly defaultLanguage?: Language;
+  /** Of messages whose locale has no template. */
+  readonly defaultLanguage: Language;
   readonly limits: StartLimits;
-  /** Undefined: none. */
-  readonly callerLimit?: CallerLimit | undefined;
+  readonly callerLimit: CallerLimit;
   /** Undefined: off. */
-  readonly pumping?: PumpingGuard | undefined;
+  readonly pumping: PumpingGuard | undefined;
   readonly challenge: ChallengeRules;
 }
 
@@ -169,7 +166,7 @@ export class StartSignature {
     const { allowedCountries, callerLimit, clock, keys, limits, pumping, routes, signatures } = this.#deps;
     const route = chooseRoute(routes, command.channel);
     checkDestination(allowedCountries, command.phoneNumber);
-    checkNumberType(this.#deps.allowedNumberTypes ?? receivesSms, command.phoneNumber);
+    checkNumberType(this.#deps.allowedNumberTypes, command.phoneNumber);
     pumping?.check(command.phoneNumber);
     const fingerprintKey = primaryKey(keys.current().pseudonym);
     const key: RequestKey = {
@@ -227,7 +224,7 @@ export class StartSignature {
     const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
     const { transaction, phoneNumber } = command;
     // Kept as the language that the text is in: another default later makes no other text.
-    const locale = languageOf(command.locale, this.#deps.defaultLanguage ?? "es");
+    const locale = languageOf(command.locale, this.#deps.defaultLanguage);
     const { brand, webOtpHost } = rules;
     const message = challengeText({
       locale,

@@ -21,9 +21,9 @@ interface Deps {
   readonly inFlight: InFlight;
   readonly messages: MessageUpkeep;
   /** Undefined: off. */
-  readonly pumping?: PumpingGuard | undefined;
+  readonly pumping: PumpingGuard | undefined;
   /** Further steps by name; each does one batch and says how many rows it found. */
-  readonly chores?: Readonly<Record<string, (signal: AbortSignal) => Promise<number>>>;
+  readonly chores: Readonly<Record<string, (signal: AbortSignal) => Promise<number>>>;
   readonly clock: Clock;
   readonly observer: Observer;
   readonly leaseMs: number;
@@ -69,7 +69,7 @@ export class Sweep {
   }
 
   async #chores(signal: AbortSignal): Promise<void> {
-    for (const [step, chore] of Object.entries(this.#deps.chores ?? {})) {
+    for (const [step, chore] of Object.entries(this.#deps.chores)) {
       if (!signal.aborted) await this.#step(step, () => chore(signal));
     }
   }

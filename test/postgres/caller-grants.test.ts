@@ -8,6 +8,10 @@ import { ends, useReplicas } from "../support/replicas.ts";
 const { replica, now, pass, sql } = await useReplicas();
 const grants = (n: number) => new PostgresCallerGrants(replica(n).db);
 
+const aReservation = (caller: string, asked: number, perSecond: number, extraMs = 0) => ({
+  ...{ caller, asked, perSecond, extraMs },
+});
+
 /** The same numbers from run to run (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed;
@@ -32,48 +36,48 @@ function fullestWindow(instants: readonly number[], lengthMs: number): number {
 
 test("parallel reservations of two replicas are granted the limit and not one more", async () => {
   const caller = randomUUID();
-  const calls = Array.from({ length: 100 }, (_, n) => grants(n).reserve(caller, 3, 100));
+  const calls = Array.from({ length: 100 }, (_, n) => grants(n).reserve(aReservation(caller, 3, 100)));
   const granted = await Promise.all(calls);
   expect(granted.reduce((sum, grant) => sum + grant.count, 0)).toBe(100);
 });
 
 test("what is granted must begin within 150 ms, and is missing for a second and that time", async () => {
   const caller = randomUUID();
-  const granted = await grants(0).reserve(caller, 7, 5);
+  const granted = await grants(0).reserve(aReservation(caller, 7, 5));
   expect(granted.count).toBe(5);
   expect(granted.until.getTime()).toBe(now().getTime() + 150);
   expect(granted.retryAfterMs).toBe(1160);
   pass(granted.retryAfterMs - 1);
-  expect(await grants(1).reserve(caller, 1, 5)).toMatchObject({ count: 0, retryAfterMs: 1 });
+  expect(await grants(1).reserve(aReservation(caller, 1, 5))).toMatchObject({ count: 0, retryAfterMs: 1 });
   pass(1);
-  expect(await grants(1).reserve(caller, 1, 5)).toMatchObject({ count: 1, retryAfterMs: 0 });
+  expect(await grants(1).reserve(aReservation(caller, 1, 5))).toMatchObject({ count: 1, retryAfterMs: 0 });
 });
 
 test("a limit below one is one call in as many seconds", async () => {
   const caller = randomUUID();
-  expect((await grants(0).reserve(caller, 5, 0.25)).count).toBe(1);
+  expect((await grants(0).reserve(aReservation(caller, 5, 0.25))).count).toBe(1);
   pass(4000);
-  expect((await grants(0).reserve(caller, 5, 0.25)).count).toBe(0);
+  expect((await grants(0).reserve(aReservation(caller, 5, 0.25))).count).toBe(0);
   pass(160);
-  expect((await grants(0).reserve(caller, 5, 0.25)).count).toBe(1);
+  expect((await grants(0).reserve(aReservation(caller, 5, 0.25))).count).toBe(1);
 });
 
 test("an instant that comes late never makes room that was not there", async () => {
   const caller = randomUUID();
-  await grants(0).reserve(caller, 5, 10);
+  await grants(0).reserve(aReservation(caller, 5, 10));
   pass(1160);
-  expect((await grants(0).reserve(caller, 6, 10)).count).toBe(6);
+  expect((await grants(0).reserve(aReservation(caller, 6, 10))).count).toBe(6);
   // The statement began before the one above, and got the row after it.
   pass(-100);
-  expect((await grants(1).reserve(caller, 10, 10)).count).toBe(4);
+  expect((await grants(1).reserve(aReservation(caller, 10, 10))).count).toBe(4);
   pass(100);
-  expect((await grants(1).reserve(caller, 10, 10)).count).toBe(0);
+  expect((await grants(1).reserve(aReservation(caller, 10, 10))).count).toBe(0);
 });
 
 test("the row stays short however often replicas ask", async () => {
   const caller = randomUUID();
   for (let round = 0; round < 300; round += 1) {
-    await grants(round).reserve(caller, 1, 10_000);
+    await grants(round).reserve(aReservation(caller, 1, 10_000));
     pass(round % 3);
   }
   const [row] =
@@ -88,9 +92,10 @@ test("with many replicas, uneven clocks and any demand, no second holds more tha
     // Each replica's own clock runs by itself and began anywhere.
     const replicas = Array.from({ length: 6 }, (_, n) => {
       const clock = new ManualClock(random() * 1e6);
-      const store = grants(n);
-      const reserve = (name: string, asked: number, limit: number) => store.reserve(name, asked, limit);
-      return { clock, limit: new SharedCallerLimit({ clock, reserve, perSecond: () => perSecond }) };
+      return {
+        clock,
+        limit: new SharedCallerLimit({ clock, grants: grants(n), perSecond: () => perSecond }),
+      };
     });
     const begun: number[] = [];
     let refusedCount = 0;

@@ -22,7 +22,9 @@ async function rows(): Promise<Record<string, number>> {
 
 test("rows that no window needs any more are removed in batches, each kind in its time", async () => {
   await Promise.all(Array.from({ length: 5 }, () => start({ customer: randomUUID() })));
-  await new PostgresCallerGrants(replica(0).db).reserve("payments", 1, 10);
+  await new PostgresCallerGrants(replica(0).db).reserve({
+    ...{ caller: "payments", asked: 1, perSecond: 10, extraMs: 0 },
+  });
   await new PostgresPrefixTraffic(replica(0).db).add([{ prefix: "+35191000", messages: 1, completions: 0 }]);
   expect(await upkeep.purgeGuards(100)).toBe(0);
   pass(3_600_001);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Admission } from "../../src/domain/caller-limit.ts";
 import { Failure } from "../../src/domain/failure.ts";
-import { type CallerGrant, type ReserveCalls, SharedCallerLimit } from "../../src/resilience/caller-limit.ts";
+import { type CallerGrant, type CallerGrants, SharedCallerLimit } from "../../src/resilience/caller-limit.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 
 const grant = (count: number, retryAfterMs = 0): CallerGrant => ({ count, until: new Date(0), retryAfterMs });
@@ -12,14 +12,16 @@ function aLimit(perSecond = 10) {
   const asked: number[] = [];
   const open: PromiseWithResolvers<CallerGrant>[] = [];
   const extra: number[] = [];
-  const reserve: ReserveCalls = (_caller, count, _perSecond, extraMs) => {
-    asked.push(count);
-    extra.push(extraMs);
-    const reservation = Promise.withResolvers<CallerGrant>();
-    open.push(reservation);
-    return reservation.promise;
+  const grants: CallerGrants = {
+    reserve({ asked: count, extraMs }) {
+      asked.push(count);
+      extra.push(extraMs);
+      const reservation = Promise.withResolvers<CallerGrant>();
+      open.push(reservation);
+      return reservation.promise;
+    },
   };
-  const shared = new SharedCallerLimit({ clock, reserve, perSecond: () => perSecond });
+  const shared = new SharedCallerLimit({ clock, grants, perSecond: () => perSecond });
   const limit = {
     take(caller: string): Promise<Admission> {
       const call = shared.take(caller);

@@ -1,38 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
-import type { CallerLimit } from "../../src/domain/caller-limit.ts";
+import type { SignatureConfig } from "../../src/config/signature.ts";
 import { Failure } from "../../src/domain/failure.ts";
 import type { KeySource } from "../../src/domain/keys.ts";
 import type { BlockRules, StartLimits } from "../../src/domain/limits.ts";
+import { receivesSms } from "../../src/domain/number-type.ts";
 import type { Observation } from "../../src/domain/observation.ts";
+import type { PrefixTrafficStore } from "../../src/domain/pumping.ts";
 import type { AllowedCountries, Route } from "../../src/domain/routing.ts";
 import type { ResendRules } from "../../src/domain/stores.ts";
-import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
+import { openStores } from "../../src/main/stores.ts";
+import { buildUseCases, type UseCases } from "../../src/main/use-cases.ts";
 import type { Database } from "../../src/postgres/database.ts";
-import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
-import { guarded } from "../../src/postgres/errors.ts";
-import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
-import { PostgresSignatureReader } from "../../src/postgres/signature-reader.ts";
-import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
-import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
+import type { CallerGrants } from "../../src/resilience/caller-limit.ts";
 import type { BreakerSettings } from "../../src/resilience/circuit-breaker.ts";
 import { CallPolicy } from "../../src/resilience/policy.ts";
 import { UnlimitedRate } from "../../src/resilience/rate.ts";
-import { AbortSignature } from "../../src/usecases/abort-signature.ts";
-import { CompleteSignature } from "../../src/usecases/complete-signature.ts";
-import { DeliverChallenge } from "../../src/usecases/deliver-challenge.ts";
-import type { ProviderLine } from "../../src/usecases/delivery-run.ts";
-import { GetSignature } from "../../src/usecases/get-signature.ts";
-import { InFlight } from "../../src/usecases/in-flight.ts";
-import { KeepReceipts } from "../../src/usecases/keep-receipts.ts";
-import type { PumpingGuard } from "../../src/usecases/pumping-guard.ts";
-import { RecordReceipt } from "../../src/usecases/record-receipt.ts";
-import { Replay } from "../../src/usecases/replay.ts";
-import { SendChallenge } from "../../src/usecases/send-challenge.ts";
-import { SignatureChanges } from "../../src/usecases/signature-changes.ts";
-import { StartSignature } from "../../src/usecases/start-signature.ts";
-import { type MessageUpkeep, Sweep } from "../../src/usecases/sweep.ts";
-import { WatchSignature } from "../../src/usecases/watch-signature.ts";
+import type { MessageUpkeep } from "../../src/usecases/sweep.ts";
 import type { FakeProvider } from "../fakes/fake-provider.ts";
 import type { ServiceTime } from "./service-time.ts";
 import { noBlock, noLimits } from "./stores.ts";
@@ -49,8 +33,11 @@ export interface ReplicaSettings {
   readonly messages?: MessageUpkeep;
   readonly limits?: StartLimits;
   readonly block?: BlockRules;
-  readonly callerLimit?: CallerLimit;
-  readonly pumping?: PumpingGuard;
+  /** 0, the default: no limit. */
+  readonly callerPerSecond?: number;
+  readonly callerGrants?: CallerGrants;
+  readonly pumping?: SignatureConfig["pumping"];
+  readonly prefixTraffic?: PrefixTrafficStore;
 }
 
 interface Shared {
@@ -60,19 +47,19 @@ interface Shared {
   readonly database: Database;
 }
 
-/** One process of the service, wired as main.ts does it; it can be stalled and killed between two statements. */
+/** One process of the service over a provider in memory; it can be stalled and killed between two statements. */
 export class Replica {
-  readonly startSignature: StartSignature;
-  readonly sendChallenge: SendChallenge;
-  readonly completeSignature: CompleteSignature;
-  readonly keepReceipts: KeepReceipts;
-  readonly abortSignature: AbortSignature;
-  readonly getSignature: GetSignature;
-  readonly watchSignature: WatchSignature;
-  readonly recordReceipt: RecordReceipt;
-  readonly inFlight: InFlight;
+  readonly startSignature: UseCases["startSignature"];
+  readonly sendChallenge: UseCases["sendChallenge"];
+  readonly completeSignature: UseCases["completeSignature"];
+  readonly keepReceipts: UseCases["receipts"];
+  readonly abortSignature: UseCases["abortSignature"];
+  readonly getSignature: UseCases["getSignature"];
+  readonly watchSignature: UseCases["watchSignature"];
+  readonly recordReceipt: UseCases["recordReceipt"];
+  readonly inFlight: UseCases["inFlight"];
   readonly observed: Observation[] = [];
-  readonly #sweep: Sweep;
+  readonly #sweep: UseCases["sweep"];
   readonly #time: ServiceTime;
   readonly #faults = new Map<string, number>();
   readonly #calls = new Map<string, number>();
@@ -84,84 +71,40 @@ export class Replica {
     const clock = time;
     const random = { uuid: () => v7(), bytes: (count: number) => randomBytes(count), fraction: () => 1 };
     const observer = { observe: (observation: Observation) => void this.observed.push(observation) };
-    const signatures = this.#reached(new PostgresSignatureStore(database));
-    const closings = this.#reached(new PostgresClosingStore(database, true));
-    const deliveries = this.#reached(new PostgresDeliveryStore(database));
-    const reader = this.#reached(new PostgresSignatureReader(database));
-    const receipts = this.#reached(new PostgresEvidenceStore(database));
-    const upkeep = this.#reached(new PostgresUpkeepStore(database));
-    const inFlight = new InFlight(observer);
-    this.inFlight = inFlight;
-    const { retryUnknown = true, retryDelaysMs = [500, 1000, 2000], leaseMs = 20_000 } = settings;
-    const limits = { timeoutMs: 5000, budgetMs: 15_000, retryUnknown };
+    const { retryUnknown = true, retryDelaysMs = [500, 1000, 2000] } = settings;
+    const sending = { timeoutMs: 5000, budgetMs: 15_000, settleMs: 2000, retryUnknown };
     const policy = new CallPolicy({
-      ...{ provider: provider.name, clock, random, rate: new UnlimitedRate(), ...limits, retryDelaysMs },
+      ...{ provider: provider.name, clock, random, rate: new UnlimitedRate(), ...sending, retryDelaysMs },
       ...{ askTimeoutMs: 5000, maxInFlight: 1000, breaker: settings.breaker },
     });
-    const line: ProviderLine = {
-      ...{ provider, policy, ...limits, settleMs: 2000 },
-      refreshCredentials: async () => false,
-    };
-    const lines = new Map([[provider.name, line]]);
-    const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
-    const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
-    const calls = retryDelaysMs.length + 1;
-    const replay = new Replay({
-      keys,
-      reader,
-      deliveries,
-      deliver,
-      inFlight,
-      changes,
-      clock,
-      calls,
-      leaseMs,
-    });
-    const sending = {
-      ...{
-        signatures,
-        deliveries,
-        reader,
-        keys,
-        deliver,
-        replay,
-        inFlight,
-        changes,
-        clock,
-        random,
-        observer,
-      },
-      routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
-      challenge: { brand: "", webOtpHost: "", calls, leaseMs },
-      ...{ callerLimit: settings.callerLimit, pumping: settings.pumping },
-    };
-    this.startSignature = new StartSignature({
-      ...sending,
-      allowedCountries: settings.allowedCountries ?? "*",
-      attempts: settings.attempts ?? 3,
-      limits: settings.limits ?? noLimits,
-    });
-    const rules = { cooldownMs: 30_000, most: 5, ...(settings.limits ?? noLimits), ...settings.resend };
-    this.sendChallenge = new SendChallenge({ ...sending, rules });
-    this.keepReceipts = new KeepReceipts({ closings, observer });
-    this.completeSignature = new CompleteSignature({
-      closings,
-      receipts: this.keepReceipts,
-      keys,
-      observer,
-      block: settings.block ?? noBlock,
-      pumping: settings.pumping,
-    });
-    this.abortSignature = new AbortSignature({ closings, reader, observer });
-    this.getSignature = new GetSignature({ reader, receipts, keys });
-    this.watchSignature = new WatchSignature({ reader, changes });
-    this.recordReceipt = new RecordReceipt({ deliveries, observer });
+    const stores = openStores(database, { ...sending, provideFeedback: true }, (_name, store) => store);
     const nothingDue: MessageUpkeep = { confirm: async () => "done", redact: async () => "done" };
-    this.#sweep = new Sweep({
-      ...{ deliveries, upkeep, deliver, inFlight, clock, observer, leaseMs, everyMs: 1000 },
-      messages: settings.messages ?? nothingDue,
-      pumping: settings.pumping,
-    });
+    const built = buildUseCases(
+      {
+        stores: this.#reachedAll({
+          ...stores,
+          callerGrants: settings.callerGrants ?? stores.callerGrants,
+          prefixTraffic: settings.prefixTraffic ?? stores.prefixTraffic,
+        }),
+        lines: [{ provider, policy, ...sending, refreshCredentials: async () => false }],
+        routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
+        breakers: [],
+        messages: settings.messages ?? nothingDue,
+        ...{ keys, clock, random, observer },
+        ownPerSecond: () => undefined,
+      },
+      { signature: signatureConfig(settings), twilio: { retryDelaysMs } },
+    );
+    this.startSignature = built.startSignature;
+    this.sendChallenge = built.sendChallenge;
+    this.completeSignature = built.completeSignature;
+    this.keepReceipts = built.receipts;
+    this.abortSignature = built.abortSignature;
+    this.getSignature = built.getSignature;
+    this.watchSignature = built.watchSignature;
+    this.recordReceipt = built.recordReceipt;
+    this.inFlight = built.inFlight;
+    this.#sweep = built.sweep;
   }
 
   /** One round of the sweeper. What it takes over goes on after it. */
@@ -214,10 +157,14 @@ export class Replica {
     this.#killed = true;
   }
 
+  #reachedAll<T extends object>(stores: T): T {
+    const reached = Object.entries(stores).map(([name, store]) => [name, this.#reached(store)]);
+    return Object.fromEntries(reached) as T;
+  }
+
   /** A store as this process reaches it. */
   #reached<T extends object>(store: T): T {
-    const real = guarded(store);
-    return new Proxy(real, {
+    return new Proxy(store, {
       get: (target, property) => {
         const member: unknown = Reflect.get(target, property, target);
         if (typeof member !== "function") return member;
@@ -239,4 +186,21 @@ export class Replica {
     if (this.#killed) return await new Promise(() => undefined);
     return result;
   }
+}
+
+function signatureConfig(settings: ReplicaSettings) {
+  const { limits = noLimits, resend = {} } = settings;
+  return {
+    leaseMs: settings.leaseMs ?? 20_000,
+    sweepMs: 1000,
+    attempts: settings.attempts ?? 3,
+    resendCooldownMs: resend.cooldownMs ?? 30_000,
+    resendMax: resend.most ?? 5,
+    ...{ brand: "", webOtpHost: "", defaultLanguage: "es" as const, retentionDays: 400 },
+    allowedCountries: settings.allowedCountries ?? "*",
+    allowedNumberTypes: receivesSms,
+    limits: { ...limits, callerPerSecond: settings.callerPerSecond ?? 0 },
+    pumping: settings.pumping ?? { guard: "off" as const, homeCountries: new Set<string>() },
+    block: settings.block ?? noBlock,
+  };
 }

@@ -3,11 +3,8 @@ import { afterAll } from "vitest";
 import { Failure } from "../../src/domain/failure.ts";
 import { type KeyRing, pseudonyms } from "../../src/domain/keys.ts";
 import type { NewSignature } from "../../src/domain/stores.ts";
-import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
+import { openStores } from "../../src/main/stores.ts";
 import { Database } from "../../src/postgres/database.ts";
-import { guarded } from "../../src/postgres/errors.ts";
-import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
-import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { aNewSignature, useStores } from "./stores.ts";
 
 /** Two replicas, each with a pool of its own, on one database whose time of day the test sets. */
@@ -17,9 +14,7 @@ export async function useReplicas() {
   for (const db of dbs) afterAll(() => db.close());
   const replicas = dbs.map((db) => ({
     db,
-    signatures: guarded(new PostgresSignatureStore(db)),
-    closings: guarded(new PostgresClosingStore(db, true)),
-    upkeep: guarded(new PostgresUpkeepStore(db)),
+    ...openStores(db, { settleMs: 2000, provideFeedback: true }, (_name, store) => store),
   }));
   const [first, second] = replicas;
   if (first === undefined || second === undefined) throw new Error("no replicas");

@@ -1,9 +1,6 @@
 import { expect, test } from "vitest";
-import type { CallerLimit } from "../../src/domain/caller-limit.ts";
-import { Failure } from "../../src/domain/failure.ts";
 import type { PrefixTraffic } from "../../src/domain/pumping.ts";
-import { PumpingGuard } from "../../src/usecases/pumping-guard.ts";
-import { ManualClock } from "../fakes/manual-clock.ts";
+import type { CallerGrants, CallReservation } from "../../src/resilience/caller-limit.ts";
 import { failureOf } from "../support/domain.ts";
 import { aStartCommand, codeIn, useService, wrongCode } from "../support/service.ts";
 
@@ -11,43 +8,35 @@ const service = await useService();
 const { time } = service;
 const limited = { reason: "RATE_LIMITED", metadata: { limit: "caller" } };
 
-/** So many calls, whoever asks. */
-class FewCalls implements CallerLimit {
+/** So many calls, whoever asks; they may begin so long after they were granted. */
+class FewCalls implements CallerGrants {
   left: number;
-  readonly #until: () => Date;
+  readonly asked: CallReservation[] = [];
+  readonly #lifeMs: number;
 
-  constructor(left: number, until: () => Date) {
+  constructor(left: number, lifeMs = 150) {
     this.left = left;
-    this.#until = until;
+    this.#lifeMs = lifeMs;
   }
 
-  async take() {
-    if (this.left === 0) {
-      throw new Failure("RATE_LIMITED", "too many requests", {
-        metadata: { limit: "caller" },
-        retryAfterMs: 1,
-      });
-    }
-    this.left -= 1;
-    return {
-      until: this.#until(),
-      giveBack: () => {
-        this.left += 1;
-      },
-    };
+  async reserve(reservation: CallReservation) {
+    this.asked.push(reservation);
+    const count = Math.min(this.left, reservation.asked);
+    this.left -= count;
+    return { count, until: new Date(time.date().getTime() + this.#lifeMs), retryAfterMs: 1 };
   }
 }
 
-const few = (left: number) => new FewCalls(left, () => time.date());
-
 test("starts and sends of new work use up the caller's limit, and replays of both do not", async () => {
-  const callerLimit = few(2);
-  const { startSignature, sendChallenge } = service.replica({ callerLimit, resend: { cooldownMs: 0 } });
+  const callerGrants = new FewCalls(2);
+  const { startSignature, sendChallenge } = service.replica({
+    ...{ callerGrants, callerPerSecond: 100, resend: { cooldownMs: 0 } },
+  });
   const command = aStartCommand();
   const { signature } = await time.drive(startSignature.execute(command, 20_000));
-  expect(callerLimit.left).toBe(1);
+  expect(callerGrants.left).toBe(1);
+  // What it takes it gives back, and the send below takes that.
   expect(await time.drive(startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
-  expect(callerLimit.left).toBe(1);
   const resend = {
     caller: command.caller,
     signatureId: signature.id,
@@ -55,7 +44,7 @@ test("starts and sends of new work use up the caller's limit, and replays of bot
     idempotencyKey: "again",
   };
   await time.drive(sendChallenge.execute(resend, 20_000));
-  expect(callerLimit.left).toBe(0);
+  expect(callerGrants.left).toBe(0);
   // With nothing left, what was done before is answered all the same.
   expect(await time.drive(startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
   expect(await time.drive(sendChallenge.execute(resend, 20_000))).toMatchObject({ replayed: true });
@@ -65,20 +54,40 @@ test("starts and sends of new work use up the caller's limit, and replays of bot
 });
 
 test("a start that is admitted too late for its grant is refused by the statement", async () => {
-  const callerLimit = new FewCalls(1, () => new Date(time.date().getTime() - 1));
+  const callerGrants = new FewCalls(100, -1);
   const command = aStartCommand();
-  const { startSignature } = service.replica({ callerLimit });
+  const { startSignature } = service.replica({ callerGrants, callerPerSecond: 100 });
   expect(await failureOf(startSignature.execute(command, 20_000))).toMatchObject(limited);
   expect(service.messages(command)).toEqual([]);
+  // Each that came too late is followed by one that is to live longer.
+  expect(callerGrants.asked.map(({ extraMs }) => extraMs)).toEqual([0, 250, 500, 1000, 2000]);
+});
+
+test("a grant that was heard of too late is followed by one that lives longer in the database, too", async () => {
+  const command = aStartCommand({ caller: "slow" });
+  const replica = service.replica({ callerPerSecond: 10 });
+  const reservation = replica.stallAfter("reserve");
+  const begun = replica.startSignature.execute(command, 20_000);
+  // The rest of its 150 ms is for the way to the statement.
+  await time.pass(80);
+  reservation.resume();
+  await time.drive(begun);
+  const [row] = await service.sql<{ granted_at: Date[] }[]>`
+    select granted_at from caller_grants where caller = 'slow'`;
+  const extraMs = Number(row?.granted_at.at(-1)) - time.date().getTime();
+  expect(extraMs).toBeGreaterThanOrEqual(250);
+  expect(replica.calls("start")).toBe(1);
 });
 
 test("a country that is not allowed costs the caller nothing", async () => {
-  const callerLimit = few(1);
-  const { startSignature } = service.replica({ callerLimit, allowedCountries: new Set(["FR"]) });
+  const callerGrants = new FewCalls(1);
+  const { startSignature } = service.replica({
+    ...{ callerGrants, callerPerSecond: 100, allowedCountries: new Set(["FR"]) },
+  });
   expect(await failureOf(startSignature.execute(aStartCommand(), 20_000))).toMatchObject({
     reason: "DESTINATION_NOT_ALLOWED",
   });
-  expect(callerLimit.left).toBe(1);
+  expect(callerGrants.left).toBe(1);
 });
 
 test("a blocked customer is refused by the three calls, with the time that is left", async () => {
@@ -113,15 +122,12 @@ test("a blocked customer is refused by the three calls, with the time that is le
 test("messages and completions reach the pumping guard, and what it refuses is not started", async () => {
   const added: PrefixTraffic[] = [];
   const suspected: PrefixTraffic[] = [];
-  const clock = new ManualClock();
-  const traffic = {
+  const prefixTraffic = {
     add: async (counts: readonly PrefixTraffic[]) => void added.push(...counts),
     suspected: async () => suspected,
   };
-  const observer = { observe: () => undefined };
-  const homeCountries = new Set(["PT"]);
-  const pumping = new PumpingGuard({ traffic, clock, observer, mode: "refuse", homeCountries });
-  const replica = service.replica({ pumping, resend: { cooldownMs: 0 } });
+  const pumping = { guard: "refuse", homeCountries: new Set(["PT"]) } as const;
+  const replica = service.replica({ pumping, prefixTraffic, resend: { cooldownMs: 0 } });
   const command = aStartCommand();
   const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
   const ids = { caller: "payments", signatureId: signature.id };
@@ -129,7 +135,7 @@ test("messages and completions reach the pumping guard, and what it refuses is n
   await time.drive(replica.sendChallenge.execute(resend, 20_000));
   const code = codeIn(service.messages(command)[0]);
   await replica.completeSignature.execute({ ...ids, code, transaction: undefined });
-  await clock.advance(120_000);
+  await time.pass(120_000);
   const prefix = command.phoneNumber.e164.slice(0, -4);
   suspected.push({ prefix, messages: 20, completions: 0 });
   // The sweep is what exchanges counts.

@@ -1,0 +1,53 @@
+import type { Config } from "../config.ts";
+import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
+import { Health } from "../gen/grpc/health/v1/health_pb.ts";
+import { HealthState, healthService } from "../grpc/health.ts";
+import type { Observe } from "../grpc/observe.ts";
+import { serveReflection } from "../grpc/reflection.ts";
+import { type GrpcServer, startGrpcServer } from "../grpc/server.ts";
+import { signatureService } from "../grpc/signature-service.ts";
+import type { CheckName, Readiness } from "../telemetry/readiness.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
+import type { TlsSetup } from "./callers.ts";
+import type { UseCases } from "./use-cases.ts";
+
+/** Life of a signature whose request names none. */
+const defaultTtlMs = 300_000;
+
+interface Deps {
+  readonly useCases: UseCases;
+  readonly readiness: Readiness<CheckName>;
+  readonly tracing: Tracing;
+  readonly observe: Observe;
+  readonly tls: TlsSetup | undefined;
+}
+
+/** What GRPC_LISTEN serves: the signature service, health and reflection. */
+export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServer> {
+  const { useCases, readiness, tracing, observe, tls } = deps;
+  const health = new HealthState([SignatureService.typeName]);
+  readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
+  const server = await startGrpcServer({
+    listen: grpc.listen,
+    ...(tls && { tls }),
+    routes(router, closing) {
+      router.service(
+        SignatureService,
+        signatureService({
+          startSignature: tracing.useCase("StartSignature", useCases.startSignature),
+          sendChallenge: tracing.useCase("SendChallenge", useCases.sendChallenge),
+          completeSignature: tracing.useCase("CompleteSignature", useCases.completeSignature),
+          abortSignature: tracing.useCase("AbortSignature", useCases.abortSignature),
+          getSignature: tracing.useCase("GetSignature", useCases.getSignature),
+          watchSignature: useCases.watchSignature,
+          ...{ defaultTtlMs, closing },
+        }),
+      );
+      router.service(Health, healthService(health, closing));
+      if (grpc.reflection) serveReflection(router, [SignatureService, Health], closing);
+    },
+    observe,
+  });
+  tls?.onCertificates((certificates) => server.setTls(certificates));
+  return server;
+}

@@ -1,0 +1,120 @@
+import type { SignatureConfig } from "../config/signature.ts";
+import type { TwilioConfig } from "../config/twilio.ts";
+import type { Clock, Random } from "../domain/clock.ts";
+import type { KeySource } from "../domain/keys.ts";
+import type { Observer } from "../domain/observation.ts";
+import type { Route } from "../domain/routing.ts";
+import { SharedCallerLimit } from "../resilience/caller-limit.ts";
+import { AbortSignature } from "../usecases/abort-signature.ts";
+import { type BreakerSwitch, CarryOutOrders } from "../usecases/carry-out-orders.ts";
+import { CompleteSignature } from "../usecases/complete-signature.ts";
+import { DeliverChallenge } from "../usecases/deliver-challenge.ts";
+import type { ProviderLine } from "../usecases/delivery-run.ts";
+import { GetSignature } from "../usecases/get-signature.ts";
+import { InFlight } from "../usecases/in-flight.ts";
+import { KeepReceipts } from "../usecases/keep-receipts.ts";
+import { PumpingGuard } from "../usecases/pumping-guard.ts";
+import { RecordReceipt } from "../usecases/record-receipt.ts";
+import { RemoveClosedSignatures } from "../usecases/remove-closed-signatures.ts";
+import { Replay } from "../usecases/replay.ts";
+import { SealSignatures } from "../usecases/seal-signatures.ts";
+import { SendChallenge } from "../usecases/send-challenge.ts";
+import { SignatureChanges } from "../usecases/signature-changes.ts";
+import { StartSignature } from "../usecases/start-signature.ts";
+import { type MessageUpkeep, Sweep } from "../usecases/sweep.ts";
+import { WatchSignature } from "../usecases/watch-signature.ts";
+import type { Stores } from "./stores.ts";
+
+/** What the use cases speak to: in a process the real things, in tests some doubles. */
+export interface Ports {
+  readonly stores: Stores;
+  readonly lines: readonly ProviderLine[];
+  readonly routes: readonly Route[];
+  /** The breakers of the lines, for operators' orders. */
+  readonly breakers: readonly BreakerSwitch[];
+  readonly messages: MessageUpkeep;
+  readonly keys: KeySource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  /** The limit of one caller alone; undefined: that of all. */
+  readonly ownPerSecond: (caller: string) => number | undefined;
+}
+
+export interface UseCaseConfig {
+  readonly signature: Omit<SignatureConfig, "keysFile">;
+  readonly twilio: Pick<TwilioConfig, "retryDelaysMs">;
+}
+
+export type UseCases = ReturnType<typeof buildUseCases>;
+
+/** All use cases, wired: the only place where it is done, for the service, its tests and its bench. */
+export function buildUseCases(ports: Ports, config: UseCaseConfig) {
+  const { stores, keys, clock, random, observer } = ports;
+  const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
+  const { leaseMs, limits, block, attempts } = config.signature;
+  const calls = config.twilio.retryDelaysMs.length + 1;
+
+  const inFlight = new InFlight(observer);
+  const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
+  const lines = new Map(ports.lines.map((line) => [line.provider.name, line]));
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
+  const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
+  const callerLimit = new SharedCallerLimit({
+    clock,
+    grants: stores.callerGrants,
+    perSecond: (caller) => ports.ownPerSecond(caller) ?? limits.callerPerSecond,
+  });
+  const pumping = pumpingGuard(ports, config.signature);
+
+  const sending = {
+    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
+    ...{ callerLimit, pumping },
+    routes: ports.routes,
+    challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
+  };
+  const { allowedCountries, allowedNumberTypes, defaultLanguage } = config.signature;
+  const startSignature = new StartSignature({
+    ...sending,
+    ...{ allowedCountries, allowedNumberTypes, attempts, defaultLanguage, limits },
+  });
+  const { resendCooldownMs: cooldownMs, resendMax: most } = config.signature;
+  const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });
+  const receipts = new KeepReceipts({ closings, observer });
+  const completeSignature = new CompleteSignature({ closings, receipts, keys, observer, block, pumping });
+  const abortSignature = new AbortSignature({ closings, reader, observer });
+
+  const carryOutOrders = new CarryOutOrders({
+    ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight },
+    ...{ clock, observer, calls, leaseMs, breakers: ports.breakers },
+  });
+  const sealSignatures = new SealSignatures({ evidence, keys });
+  const removeClosed = new RemoveClosedSignatures({
+    evidence,
+    retentionDays: config.signature.retentionDays,
+  });
+  const sweep = new Sweep({
+    ...{ deliveries, upkeep, deliver, inFlight, clock, observer, leaseMs, pumping },
+    everyMs: config.signature.sweepMs,
+    messages: ports.messages,
+    chores: {
+      carry_out_orders: () => carryOutOrders.once(20),
+      seal: (signal) => sealSignatures.once(signal),
+      remove_closed: () => removeClosed.once(),
+    },
+  });
+
+  return {
+    ...{ startSignature, sendChallenge, completeSignature, abortSignature, receipts },
+    getSignature: new GetSignature({ reader, receipts: evidence, keys }),
+    watchSignature: new WatchSignature({ reader, changes }),
+    recordReceipt: new RecordReceipt({ deliveries, observer }),
+    ...{ carryOutOrders, sweep, inFlight, changes },
+  };
+}
+
+function pumpingGuard({ stores, clock, observer }: Ports, { pumping }: UseCaseConfig["signature"]) {
+  const { guard: mode, homeCountries } = pumping;
+  if (mode === "off") return undefined;
+  return new PumpingGuard({ traffic: stores.prefixTraffic, clock, observer, mode, homeCountries });
+}
