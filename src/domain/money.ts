@@ -1,4 +1,4 @@
-import currencyCodes from "currency-codes";
+import { isCurrency, minorDigits } from "./currencies.ts";
 import type { Faults } from "./faults.ts";
 
 /** An amount as google.type.Money has it: whole units and billionths of a unit. */
@@ -10,16 +10,13 @@ export interface Money {
 
 const mostUnits = 1_000_000_000_000n;
 
-/** Digits of the currency's minor unit (ISO 4217), e.g. 2 for EUR; undefined for an unknown currency. */
-export function minorDigits(currencyCode: string): number | undefined {
-  // The library looks codes up in any case; the contract has upper case only.
-  return /^[A-Z]{3}$/.test(currencyCode) ? currencyCodes.code(currencyCode)?.digits : undefined;
-}
-
-/** Checks an amount: a known currency, more than nothing, below 10^12, no finer than the minor unit. */
-export function parseMoney(faults: Faults, field: string, money: Money): Money {
+/** Checks an amount: a currency in use, more than nothing, below 10^12, no finer than the minor unit. */
+export function parseMoney(faults: Faults, field: string, money: Money, today: Date): Money {
   const digits = minorDigits(money.currencyCode);
   if (digits === undefined) faults.add(`${field}.currency_code`, "must be an ISO 4217 code such as EUR");
+  else if (!isCurrency(money.currencyCode, today)) {
+    faults.add(`${field}.currency_code`, "must be a currency that is in use, such as EUR");
+  }
   if (money.units < 0n) faults.add(`${field}.units`, "must not be negative");
   else if (money.units >= mostUnits) faults.add(`${field}.units`, "must be below 10^12");
   if (money.nanos < 0 || money.nanos > 999_999_999) {

@@ -1,6 +1,7 @@
 import type { ProviderOutcome } from "./provider.ts";
 import type { SignatureStatus } from "./signature.ts";
 import type { AcceptanceSource } from "./stores.ts";
+import type { Warning } from "./warning.ts";
 
 interface OfChallenge {
   readonly signatureId: string;
@@ -10,7 +11,7 @@ interface OfChallenge {
 
 /** What operators want to know of: each becomes a log line, a count, or both. No personal data. */
 export type Observation =
-  | { readonly type: "signature_started" }
+  | { readonly type: "signature_started"; readonly warnings: readonly Warning[] }
   | { readonly type: "signature_closed"; readonly status: SignatureStatus; readonly count: number }
   | { readonly type: "code_rejected"; readonly signatureId: string }
   | ({

@@ -17,10 +17,11 @@ export interface Transaction {
 
 const mostAttributes = 20;
 
-export function parseTransaction(faults: Faults, field: string, raw: Transaction): Transaction {
+/** @param today the day on which the currency has to be in use */
+export function parseTransaction(faults: Faults, field: string, raw: Transaction, today: Date): Transaction {
   return {
     type: faults.text(`${field}.type`, raw.type, 1, 64),
-    amount: raw.amount === undefined ? undefined : parseMoney(faults, `${field}.amount`, raw.amount),
+    amount: raw.amount === undefined ? undefined : parseMoney(faults, `${field}.amount`, raw.amount, today),
     payee: parsePayee(faults, `${field}.payee`, raw.payee),
     payeeAccount: faults.text(`${field}.payee_account`, raw.payeeAccount, 0, 34),
     reference: faults.text(`${field}.reference`, raw.reference, 0, 140),

@@ -1,11 +1,13 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { Channel } from "../domain/challenge.ts";
 import { Faults } from "../domain/faults.ts";
+import { canonicalLocale, longestLocale } from "../domain/locale.ts";
 import { isCode } from "../domain/one-time-code.ts";
-import { parsePhoneNumber } from "../domain/phone-number.ts";
+import { parsePhoneNumber, refuseUnreachable } from "../domain/phone-number.ts";
 import type { AbortReason } from "../domain/signature.ts";
 import { parseTransaction, type Transaction } from "../domain/transaction.ts";
 import { parseUuid } from "../domain/uuid.ts";
+import type { Warning } from "../domain/warning.ts";
 import * as challenge from "../gen/bank/signature/v1/challenge_pb.ts";
 import * as signature from "../gen/bank/signature/v1/signature_pb.ts";
 import type {
@@ -34,13 +36,18 @@ export function startCommand(
   defaultTtlMs: number,
 ): StartSignatureCommand {
   const faults = new Faults();
+  const warnings: Warning[] = [];
   const idempotencyKey = parseIdempotencyKey(faults, request.idempotencyKey);
   const customerId = faults.text("customer_id", request.customerId, 1, 128);
   const phoneNumber = parsePhoneNumber(faults, "phone_number", request.phoneNumber);
   if (request.transaction === undefined) faults.add("transaction", "is required");
   const signed = request.transaction && toTransaction(faults, request.transaction);
   const channel = parseChannel(faults, request.channel);
-  const locale = parseLocale(faults, request.locale);
+  if (phoneNumber !== undefined) {
+    refuseUnreachable(faults, "phone_number", phoneNumber, channel);
+    if (phoneNumber.e164 !== request.phoneNumber) warnings.push("phone_number_normalised");
+  }
+  const locale = parseLocale(faults, warnings, request.locale);
   const ttlMs = request.ttl === undefined ? defaultTtlMs : parseTtl(faults, request.ttl);
   const firstFactor = faults.text("first_factor", request.firstFactor, 0, 128);
   faults.refuseIfAny();
@@ -54,6 +61,7 @@ export function startCommand(
     locale,
     ttlMs,
     firstFactor,
+    warnings,
   };
 }
 
@@ -115,15 +123,20 @@ const mostAttributesRead = 21;
 
 function toTransaction(faults: Faults, raw: transaction.Transaction): Transaction {
   const { type, amount, payee, payeeAccount, reference, description } = raw;
-  return parseTransaction(faults, "transaction", {
-    type,
-    amount: amount && { currencyCode: amount.currencyCode, units: amount.units, nanos: amount.nanos },
-    payee,
-    payeeAccount,
-    reference,
-    description,
-    attributes: new Map(Object.entries(raw.attributes).slice(0, mostAttributesRead)),
-  });
+  return parseTransaction(
+    faults,
+    "transaction",
+    {
+      type,
+      amount: amount && { currencyCode: amount.currencyCode, units: amount.units, nanos: amount.nanos },
+      payee,
+      payeeAccount,
+      reference,
+      description,
+      attributes: new Map(Object.entries(raw.attributes).slice(0, mostAttributesRead)),
+    },
+    new Date(),
+  );
 }
 
 const channelOf = new Map<number, Channel>([
@@ -153,19 +166,16 @@ function parseAbortReason(faults: Faults, value: number): AbortReason | undefine
   return reason;
 }
 
-// RFC 5646, 4.4.1: 35 characters hold every tag without private use.
-const longestLocale = 35;
-
-function parseLocale(faults: Faults, value: string): string {
+/** A hint: what is no tag gets the default language, with a warning, and only an endless one is refused. */
+function parseLocale(faults: Faults, warnings: Warning[], value: string): string {
   if (value === "") return "";
-  try {
-    const canonical = value.length <= longestLocale ? Intl.getCanonicalLocales(value)[0] : undefined;
-    if (canonical !== undefined) return canonical;
-  } catch {
-    // RangeError: not well-formed.
+  if (value.length > longestLocale) {
+    faults.add("locale", `must have at most ${longestLocale} characters`);
+    return "";
   }
-  faults.add("locale", "must be a BCP 47 language tag such as es-ES");
-  return "";
+  const locale = canonicalLocale(value);
+  if (locale === undefined) warnings.push("locale_not_understood");
+  return locale ?? "";
 }
 
 const leastTtlNanos = 1_000_000_000n;

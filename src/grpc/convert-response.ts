@@ -3,11 +3,13 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Challenge, ChallengeStatus, Channel } from "../domain/challenge.ts";
 import type { AbortReason, Signature, SignatureStatus } from "../domain/signature.ts";
 import type { TimelineEvent } from "../domain/timeline.ts";
+import type { Warning } from "../domain/warning.ts";
 import * as challengePb from "../gen/bank/signature/v1/challenge_pb.ts";
 import * as signaturePb from "../gen/bank/signature/v1/signature_pb.ts";
 import {
   type GetSignatureResponse,
   GetSignatureResponseSchema,
+  Warning as WarningPb,
 } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import type { SignatureHistory } from "../usecases/get-signature.ts";
 
@@ -43,6 +45,19 @@ const challengeStatusOf = {
   expired: challengePb.ChallengeStatus.EXPIRED,
   cancelled: challengePb.ChallengeStatus.CANCELLED,
 } satisfies Record<ChallengeStatus, challengePb.ChallengeStatus>;
+
+const warningOf = {
+  phone_number_normalised: WarningPb.PHONE_NUMBER_NORMALISED,
+  locale_not_understood: WarningPb.LOCALE_NOT_UNDERSTOOD,
+  payee_mixed_scripts: WarningPb.PAYEE_MIXED_SCRIPTS,
+  description_mixed_scripts: WarningPb.DESCRIPTION_MIXED_SCRIPTS,
+  payee_altered: WarningPb.PAYEE_ALTERED,
+  description_altered: WarningPb.DESCRIPTION_ALTERED,
+} satisfies Record<Warning, WarningPb>;
+
+export function warningMessage(warning: Warning): WarningPb {
+  return warningOf[warning];
+}
 
 export function signatureMessage(signature: Signature): signaturePb.Signature {
   return create(signaturePb.SignatureSchema, {

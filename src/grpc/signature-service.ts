@@ -14,7 +14,7 @@ import {
   signatureQuery,
   startCommand,
 } from "./convert-request.ts";
-import { historyMessage, signatureMessage } from "./convert-response.ts";
+import { historyMessage, signatureMessage, warningMessage } from "./convert-response.ts";
 import type { Handlers } from "./routes.ts";
 
 export interface SignatureServiceDeps {
@@ -46,7 +46,11 @@ export function signatureService(deps: SignatureServiceDeps): Handlers<typeof Si
       const command = startCommand(request, callerOf(context).name, deps.defaultTtlMs);
       const { signature, replayed } = await deps.startSignature.execute(command, waitMs(context.timeoutMs()));
       note(context, signature.id);
-      return { signature: signatureMessage(signature), replayed };
+      return {
+        signature: signatureMessage(signature),
+        replayed,
+        warnings: command.warnings.map(warningMessage),
+      };
     },
 
     async sendChallenge(request, context) {

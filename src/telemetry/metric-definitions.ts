@@ -1,3 +1,4 @@
+import { warnings } from "../domain/warning.ts";
 import { conventionDefinitions } from "./convention-definitions.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import { providerErrorForm, providerErrorWords } from "./provider-error-code.ts";
@@ -39,6 +40,13 @@ export const metricDefinitions = {
     unit: "{signature}",
     description: "Signatures recorded",
     labels: {},
+  },
+  warnings: {
+    kind: "counter",
+    name: "signature.warnings",
+    unit: "{warning}",
+    description: "Warnings that callers were given with new signatures",
+    labels: { warning: warnings },
   },
   closed: {
     kind: "counter",

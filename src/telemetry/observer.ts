@@ -26,6 +26,7 @@ export class TelemetryObserver implements Observer {
     switch (observation.type) {
       case "signature_started":
         this.#deps.instruments.started.add(1);
+        for (const warning of observation.warnings) this.#deps.instruments.warnings.add(1, { warning });
         break;
       case "signature_closed":
         this.#closed(observation);

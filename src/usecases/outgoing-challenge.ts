@@ -1,7 +1,7 @@
 import type { Channel } from "../domain/challenge.ts";
+import { minorDigits } from "../domain/currencies.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
 import { renderMessage } from "../domain/message.ts";
-import { minorDigits } from "../domain/money.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import { unseal } from "../domain/seal.ts";
 import type { ChallengeMaterial } from "../domain/stores.ts";

@@ -22,6 +22,7 @@ import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { Lease, NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
 import { canonicalDigest, canonicalTransaction, type Transaction } from "../domain/transaction.ts";
+import type { Warning } from "../domain/warning.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -43,6 +44,8 @@ export interface StartSignatureCommand {
   readonly locale: string;
   readonly ttlMs: number;
   readonly firstFactor: string;
+  /** What the caller is told about the request, each time that it is repeated, too. */
+  readonly warnings: readonly Warning[];
 }
 
 /** A signature as it is now, and whether an earlier call with the same key made it. */
@@ -149,7 +152,7 @@ export class StartSignature {
       });
     }
     const { record, outgoing, signature: started, lease, startedAt } = recorded;
-    observer.observe({ type: "signature_started" });
+    observer.observe({ type: "signature_started", warnings: command.warnings });
     pumping?.sent(command.phoneNumber.e164);
     const start = { lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
     const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));

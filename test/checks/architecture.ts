@@ -39,7 +39,7 @@ const layerOfFile: Readonly<Record<string, string>> = {
 
 /** The layers that take time and chance from outside, and the packages they may use all the same. */
 const pure: Readonly<Record<string, readonly string[]>> = {
-  domain: ["node:crypto", "canonicalize", "currency-codes", "jose", "libphonenumber-js"],
+  domain: ["node:crypto", "canonicalize", "cldr-core", "currency-codes", "jose", "libphonenumber-js"],
   usecases: [],
 };
 

@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { minorDigits, parseMoney } from "../../src/domain/money.ts";
+import { minorDigits } from "../../src/domain/currencies.ts";
+import { parseMoney } from "../../src/domain/money.ts";
 import { faultsOf } from "../support/domain.ts";
 
+const today = new Date("2026-01-15");
 const fields = (currencyCode: string, units: bigint, nanos: number) =>
-  faultsOf((faults) => parseMoney(faults, "amount", { currencyCode, units, nanos })).map(
+  faultsOf((faults) => parseMoney(faults, "amount", { currencyCode, units, nanos }, today)).map(
     (fault) => fault.field,
   );
 
@@ -70,7 +72,7 @@ describe("money", () => {
           inMinorUnits &&
           (money.units > 0n || money.nanos > 0);
         const faults = faultsOf((collected) => {
-          expect(parseMoney(collected, "amount", money)).toEqual(money);
+          expect(parseMoney(collected, "amount", money, today)).toEqual(money);
         });
         expect(faults.length === 0).toBe(sound);
       }),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Faults } from "../../src/domain/faults.ts";
-import { parsePhoneNumber } from "../../src/domain/phone-number.ts";
+import { parsePhoneNumber, refuseUnreachable } from "../../src/domain/phone-number.ts";
 import { faultsOf } from "../support/domain.ts";
 
 const parse = (value: string) => parsePhoneNumber(new Faults(), "phone_number", value);
@@ -37,14 +37,7 @@ describe("a phone number", () => {
   });
 
   test.each([
-    ["one digit short for Spain", "+3460000000"],
-    ["one digit long for Spain", "+346000000011"],
-    ["one digit short for the United States", "+1202555012"],
-    ["one digit long for the United States", "+120255501234"],
-    ["one digit short for France", "+3361234567"],
-    ["one digit long for France", "+336123456789"],
     ["sixteen digits", "+4915112345678901"],
-    ["a calling code that nobody has", "+999123456789"],
     ["a calling code that begins with 0", "+0346000000"],
     ["a national number", "600000001"],
     ["the prefix 00", "0034600000001"],
@@ -57,12 +50,89 @@ describe("a phone number", () => {
     ["a full-width plus", "＋34600000001"],
     ["two numbers", "+34600000001+34600000002"],
     ["a line break at the end", "+34600000001\n"],
-    ["a national prefix inside", "+4407911123456"],
     ["a plus alone", "+"],
   ])("is refused with %s", (_, value) => {
     expect(faultsOf((faults) => parsePhoneNumber(faults, "phone_number", value))).toEqual([
       { field: "phone_number", description: "must be a phone number in E.164 form such as +34600000001" },
     ]);
+  });
+
+  test.each([
+    ["one digit short for Spain", "+3460000000", "has too few digits for its country"],
+    ["one digit long for Spain", "+346000000011", "has too many digits for its country"],
+    ["one digit short for the United States", "+1202555012", "has too few digits for its country"],
+    ["one digit long for the United States", "+120255501234", "has too many digits for its country"],
+    ["one digit short for France", "+3361234567", "has too few digits for its country"],
+    ["one digit long for France", "+336123456789", "has too many digits for its country"],
+    ["a calling code that nobody has", "+999123456789", "must begin with a country's calling code"],
+    [
+      "the eight digits of Ivory Coast",
+      "+22507123456",
+      "has the eight digits of before 2021: numbers of Ivory Coast have ten",
+    ],
+    [
+      "an old prefix of Vietnam",
+      "+841201234567",
+      "has the prefix of before 2018: mobiles of Vietnam have nine digits",
+    ],
+    [
+      "the eight digits of Cameroon",
+      "+23777123456",
+      "has the eight digits of before 2014: numbers of Cameroon have nine",
+    ],
+    ["a trunk prefix and no number", "+910987654321", "has a number of digits that its country does not use"],
+  ])("is told apart with %s", (_, value, description) => {
+    expect(faultsOf((faults) => parsePhoneNumber(faults, "phone_number", value))).toEqual([
+      { field: "phone_number", description },
+    ]);
+  });
+
+  test.each([
+    ["Mexico's mobile 1, dropped in 2019", "+5215512345678", "+525512345678"],
+    ["Argentina's 15", "+54111512345678", "+5491112345678"],
+    ["Brazil's mobile of eight digits", "+551181234567", "+5511981234567"],
+    ["Benin's eight digits", "+22997123456", "+2290197123456"],
+    ["Mauritius' mobile of seven digits", "+2307123456", "+23057123456"],
+    ["Ecuador's mobile of eight digits", "+59398765432", "+593998765432"],
+    ["the United Kingdom's trunk 0", "+4407911123456", "+447911123456"],
+    ["Russia's trunk 8", "+789161234567", "+79161234567"],
+    ["Hungary's trunk 06", "+3606201234567", "+36201234567"],
+  ])("with %s is taken in today's form", (_, value, e164) => {
+    expect(parse(value)).toEqual({ ...parse(e164), e164 });
+  });
+
+  test.each([
+    ["of Brazil's trunked radio", "+551171234567"],
+    ["of a Brazilian fixed line", "+551131234567"],
+    ["of Mexico today", "+525512345678"],
+    ["of Benin today", "+2290197123456"],
+    ["of Italy, whose 0 belongs to it", "+390612345678"],
+  ])("%s stays as it is", (_, value) => {
+    expect(parse(value)?.e164).toBe(value);
+  });
+
+  test("without Argentina's 9 is refused where a message goes to it, and called where a call does", () => {
+    const faultsBy = (channel: "sms" | "voice" | undefined, value: string) =>
+      faultsOf((faults) => refuseUnreachable(faults, "phone_number", parse(value)!, channel));
+    const fault = {
+      field: "phone_number",
+      description: "is a fixed line of Argentina: mobile numbers have a 9 after +54",
+    };
+    expect(faultsBy(undefined, "+541123456789")).toEqual([fault]);
+    expect(faultsBy("sms", "+541123456789")).toEqual([fault]);
+    expect(faultsBy("voice", "+541123456789")).toEqual([]);
+    expect(faultsBy("sms", "+5491123456789")).toEqual([]);
+  });
+
+  test("in today's form is read as itself", () => {
+    const digits = fc.integer({ min: 0, max: 99_999_999_999 }).map(String);
+    fc.assert(
+      fc.property(digits, fc.constantFrom("+52", "+54", "+55", "+229", "+44", "+7"), (national, code) => {
+        const once = parse(`${code}${national}`);
+        if (once !== undefined) expect(parse(once.e164)).toEqual(once);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("is required", () => {

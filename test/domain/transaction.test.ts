@@ -11,6 +11,7 @@ import {
 } from "../../src/domain/transaction.ts";
 import { aTransaction, faultsOf } from "../support/domain.ts";
 
+const today = new Date("2026-01-15");
 const sha256 = (text: string) => createHash("sha256").update(Buffer.from(text, "utf8")).digest("hex");
 
 /** Each text is the RFC 8785 JSON of its transaction, written by hand. */
@@ -66,7 +67,7 @@ const vectors: [what: string, over: Partial<Transaction>, json: string][] = [
 ];
 
 const parsed = (over: Partial<Transaction>) =>
-  parseTransaction(new Faults(), "transaction", aTransaction(over));
+  parseTransaction(new Faults(), "transaction", aTransaction(over), today);
 
 describe("the transaction digest", () => {
   test.each(vectors)("%s", (_, over, json) => {
@@ -142,7 +143,7 @@ describe("the transaction digest", () => {
 
 describe("the bounds of a transaction", () => {
   const fields = (over: Partial<Transaction>) =>
-    faultsOf((faults) => parseTransaction(faults, "transaction", aTransaction(over))).map(
+    faultsOf((faults) => parseTransaction(faults, "transaction", aTransaction(over), today)).map(
       (fault) => fault.field,
     );
   const attributes = (count: number, key = "k", value = "v") =>

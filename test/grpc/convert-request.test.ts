@@ -2,7 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Channel } from "../../src/gen/bank/signature/v1/challenge_pb.ts";
 import { AbortReason } from "../../src/gen/bank/signature/v1/signature_pb.ts";
-import { StartSignatureRequestSchema } from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
+import {
+  StartSignatureRequestSchema,
+  Warning,
+} from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
 import { startCommand } from "../../src/grpc/convert-request.ts";
 import { collect, grpcError } from "../support/grpc-client.ts";
 import { aStartRequest, type RunningServer, runServer } from "../support/grpc-server.ts";
@@ -39,7 +42,7 @@ describe("requests", () => {
         amount: { currencyCode: secret, units: -1n, nanos: -1 },
       },
       channel: 9 as Channel,
-      locale: secret,
+      locale: "l".repeat(256),
       ttl: { seconds: 601n, nanos: 0 },
       firstFactor: `${secret}\n`,
     };
@@ -177,6 +180,41 @@ describe("requests", () => {
       locale: "",
       ttlMs: 240_000,
       firstFactor: "",
+    });
+  });
+
+  it.each([
+    ["a locale that is none", { locale: "es_ES!" }, "", ["locale_not_understood"]],
+    ["blanks for a locale", { locale: "  " }, "", ["locale_not_understood"]],
+    ["a locale as POSIX writes it", { locale: "es_MX" }, "es-MX", []],
+    [
+      "a locale with extensions",
+      { locale: "es-MX-u-ca-gregory-nu-latn-x-app" },
+      "es-MX-u-ca-gregory-nu-latn-x-app",
+      [],
+    ],
+    [
+      "a locale beyond 35 characters",
+      { locale: `en-x${"-abcdefgh".repeat(9)}` },
+      `en-x${"-abcdefgh".repeat(9)}`,
+      [],
+    ],
+    ["a language that nobody knows", { locale: "qaa-Latn-419" }, "qaa-Latn-419", []],
+  ])("takes %s, as a hint", async (title, change, locale, warnings) => {
+    const { client, useCases } = running;
+    const request = aStartRequest({ ...change, idempotencyKey: title.replaceAll(" ", "-") });
+    const answers = [await client.startSignature(request), await client.startSignature(request)];
+    expect(useCases.startCommands.at(-1)).toMatchObject({ locale, warnings });
+    const said = warnings.map(() => Warning.LOCALE_NOT_UNDERSTOOD);
+    expect(answers.map((answer) => answer.warnings)).toEqual([said, said]);
+  });
+
+  it("takes an old number in today's form, says so, and knows both for one request", () => {
+    const command = (phoneNumber: string) =>
+      startCommand(create(StartSignatureRequestSchema, aStartRequest({ phoneNumber })), "payments", 1);
+    expect(command("+5215512345678")).toEqual({
+      ...command("+525512345678"),
+      warnings: ["phone_number_normalised"],
     });
   });
 

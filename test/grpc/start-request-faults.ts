@@ -37,11 +37,12 @@ export const startFaults: [title: string, change: Change, field: string, descrip
     "phone_number",
     "must be a phone number in E.164 form such as +34600000001",
   ],
+  ["a number too short", { phoneNumber: "+3460000" }, "phone_number", "has too few digits for its country"],
   [
-    "a number too short",
-    { phoneNumber: "+3460000" },
+    "an Argentine number without the 9 of mobiles",
+    { phoneNumber: "+541123456789" },
     "phone_number",
-    "must be a phone number in E.164 form such as +34600000001",
+    "is a fixed line of Argentina: mobile numbers have a 9 after +54",
   ],
   ["no type", { transaction: { ...transaction, type: "" } }, "transaction.type", "is required"],
   [
@@ -111,6 +112,12 @@ export const startFaults: [title: string, change: Change, field: string, descrip
     "transaction.amount.currency_code",
     "must be an ISO 4217 code such as EUR",
   ],
+  [
+    "a withdrawn currency",
+    amount("ANG", 1n),
+    "transaction.amount.currency_code",
+    "must be a currency that is in use, such as EUR",
+  ],
   ["a negative amount", amount("EUR", -1n), "transaction.amount.units", "must not be negative"],
   ["an absurd amount", amount("EUR", 10n ** 12n), "transaction.amount.units", "must be below 10^12"],
   ["nanos out of range", amount("EUR", 1n, -1), "transaction.amount.nanos", "must be from 0 to 999999999"],
@@ -127,12 +134,11 @@ export const startFaults: [title: string, change: Change, field: string, descrip
     "must be more than zero, or left out where nothing is paid",
   ],
   ["a channel of the future", { channel: 9 as Channel }, "channel", "must be a known channel"],
-  ["a locale that is none", { locale: "es_ES!" }, "locale", "must be a BCP 47 language tag such as es-ES"],
   [
     "a locale without end",
-    { locale: `en-x${"-abcdefgh".repeat(9)}` },
+    { locale: `en-x${"-abcdefgh".repeat(28)}` },
     "locale",
-    "must be a BCP 47 language tag such as es-ES",
+    "must have at most 255 characters",
   ],
   ["a ttl of nothing", { ttl: { seconds: 0n, nanos: 0 } }, "ttl", "must be from 1 s to 600 s"],
   [

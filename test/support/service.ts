@@ -42,6 +42,7 @@ export function aStartCommand(over: Partial<StartSignatureCommand> = {}): StartS
     channel: undefined,
     locale: "es",
     ttlMs: 300_000,
+    warnings: [],
     firstFactor: "",
     ...over,
   };

@@ -1,5 +1,6 @@
 import type { Observation } from "../../src/domain/observation.ts";
 import { signatureStatuses } from "../../src/domain/signature.ts";
+import { warnings } from "../../src/domain/warning.ts";
 import { foreignErrors, phone } from "./foreign-errors.ts";
 
 export const ids = {
@@ -20,7 +21,7 @@ export const errorCodes = [
 /** Every observation with every value of its closed fields, and odd values in the open ones. */
 export function everyObservation(): Observation[] {
   return [
-    { type: "signature_started" },
+    { type: "signature_started", warnings },
     ...signatureStatuses.map((status) => ({ type: "signature_closed", status, count: 2 }) as const),
     { type: "code_rejected", signatureId: ids.signatureId },
     ...["GSM-7", "UCS-2", "another"].flatMap((encoding) =>

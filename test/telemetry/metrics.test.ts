@@ -100,6 +100,7 @@ describe("metrics", () => {
       "signature_take_overs_total counter",
       "signature_time_to_deliver histogram",
       "signature_upkeep_failures_total counter",
+      "signature_warnings_total counter",
       "signature_watched gauge",
     ]);
     expect(text).toContain("# UNIT provider_twilio_latency s");

@@ -2,8 +2,8 @@
 // @generated from file bank/signature/v1/signature_service.proto (package bank.signature.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Challenge, Channel } from "./challenge_pb.ts";
 import { file_bank_signature_v1_challenge } from "./challenge_pb.ts";
 import type { AbortReason, Signature, TimelineEvent } from "./signature_pb.ts";
@@ -12,13 +12,13 @@ import type { Transaction } from "./transaction_pb.ts";
 import { file_bank_signature_v1_transaction } from "./transaction_pb.ts";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file bank/signature/v1/signature_service.proto.
  */
 export const file_bank_signature_v1_signature_service: GenFile = /*@__PURE__*/
-  fileDesc("CiliYW5rL3NpZ25hdHVyZS92MS9zaWduYXR1cmVfc2VydmljZS5wcm90bxIRYmFuay5zaWduYXR1cmUudjEiiwIKFVN0YXJ0U2lnbmF0dXJlUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSFAoMcGhvbmVfbnVtYmVyGAMgASgJEjMKC3RyYW5zYWN0aW9uGAQgASgLMh4uYmFuay5zaWduYXR1cmUudjEuVHJhbnNhY3Rpb24SKwoHY2hhbm5lbBgFIAEoDjIaLmJhbmsuc2lnbmF0dXJlLnYxLkNoYW5uZWwSDgoGbG9jYWxlGAYgASgJEiYKA3R0bBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxmaXJzdF9mYWN0b3IYCCABKAkiWwoWU3RhcnRTaWduYXR1cmVSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUSEAoIcmVwbGF5ZWQYAiABKAgicgoUU2VuZENoYWxsZW5nZVJlcXVlc3QSFAoMc2lnbmF0dXJlX2lkGAEgASgJEisKB2NoYW5uZWwYAiABKA4yGi5iYW5rLnNpZ25hdHVyZS52MS5DaGFubmVsEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCSJaChVTZW5kQ2hhbGxlbmdlUmVzcG9uc2USLwoJc2lnbmF0dXJlGAEgASgLMhwuYmFuay5zaWduYXR1cmUudjEuU2lnbmF0dXJlEhAKCHJlcGxheWVkGAIgASgIInMKGENvbXBsZXRlU2lnbmF0dXJlUmVxdWVzdBIUCgxzaWduYXR1cmVfaWQYASABKAkSDAoEY29kZRgCIAEoCRIzCgt0cmFuc2FjdGlvbhgDIAEoCzIeLmJhbmsuc2lnbmF0dXJlLnYxLlRyYW5zYWN0aW9uIl0KGUNvbXBsZXRlU2lnbmF0dXJlUmVzcG9uc2USLwoJc2lnbmF0dXJlGAEgASgLMhwuYmFuay5zaWduYXR1cmUudjEuU2lnbmF0dXJlEg8KB3JlY2VpcHQYAiABKAkiawoVQWJvcnRTaWduYXR1cmVSZXF1ZXN0EhQKDHNpZ25hdHVyZV9pZBgBIAEoCRIuCgZyZWFzb24YAiABKA4yHi5iYW5rLnNpZ25hdHVyZS52MS5BYm9ydFJlYXNvbhIMCgRub3RlGAMgASgJIkkKFkFib3J0U2lnbmF0dXJlUmVzcG9uc2USLwoJc2lnbmF0dXJlGAEgASgLMhwuYmFuay5zaWduYXR1cmUudjEuU2lnbmF0dXJlIisKE0dldFNpZ25hdHVyZVJlcXVlc3QSFAoMc2lnbmF0dXJlX2lkGAEgASgJIr4BChRHZXRTaWduYXR1cmVSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUSMAoKY2hhbGxlbmdlcxgCIAMoCzIcLmJhbmsuc2lnbmF0dXJlLnYxLkNoYWxsZW5nZRIyCgh0aW1lbGluZRgDIAMoCzIgLmJhbmsuc2lnbmF0dXJlLnYxLlRpbWVsaW5lRXZlbnQSDwoHcmVjZWlwdBgEIAEoCSItChVXYXRjaFNpZ25hdHVyZVJlcXVlc3QSFAoMc2lnbmF0dXJlX2lkGAEgASgJIkkKFldhdGNoU2lnbmF0dXJlUmVzcG9uc2USLwoJc2lnbmF0dXJlGAEgASgLMhwuYmFuay5zaWduYXR1cmUudjEuU2lnbmF0dXJlMv4EChBTaWduYXR1cmVTZXJ2aWNlEmUKDlN0YXJ0U2lnbmF0dXJlEiguYmFuay5zaWduYXR1cmUudjEuU3RhcnRTaWduYXR1cmVSZXF1ZXN0GikuYmFuay5zaWduYXR1cmUudjEuU3RhcnRTaWduYXR1cmVSZXNwb25zZRJiCg1TZW5kQ2hhbGxlbmdlEicuYmFuay5zaWduYXR1cmUudjEuU2VuZENoYWxsZW5nZVJlcXVlc3QaKC5iYW5rLnNpZ25hdHVyZS52MS5TZW5kQ2hhbGxlbmdlUmVzcG9uc2USbgoRQ29tcGxldGVTaWduYXR1cmUSKy5iYW5rLnNpZ25hdHVyZS52MS5Db21wbGV0ZVNpZ25hdHVyZVJlcXVlc3QaLC5iYW5rLnNpZ25hdHVyZS52MS5Db21wbGV0ZVNpZ25hdHVyZVJlc3BvbnNlEmUKDkFib3J0U2lnbmF0dXJlEiguYmFuay5zaWduYXR1cmUudjEuQWJvcnRTaWduYXR1cmVSZXF1ZXN0GikuYmFuay5zaWduYXR1cmUudjEuQWJvcnRTaWduYXR1cmVSZXNwb25zZRJfCgxHZXRTaWduYXR1cmUSJi5iYW5rLnNpZ25hdHVyZS52MS5HZXRTaWduYXR1cmVSZXF1ZXN0GicuYmFuay5zaWduYXR1cmUudjEuR2V0U2lnbmF0dXJlUmVzcG9uc2USZwoOV2F0Y2hTaWduYXR1cmUSKC5iYW5rLnNpZ25hdHVyZS52MS5XYXRjaFNpZ25hdHVyZVJlcXVlc3QaKS5iYW5rLnNpZ25hdHVyZS52MS5XYXRjaFNpZ25hdHVyZVJlc3BvbnNlMAFiBnByb3RvMw", [file_bank_signature_v1_challenge, file_bank_signature_v1_signature, file_bank_signature_v1_transaction, file_google_protobuf_duration]);
+  fileDesc("CiliYW5rL3NpZ25hdHVyZS92MS9zaWduYXR1cmVfc2VydmljZS5wcm90bxIRYmFuay5zaWduYXR1cmUudjEiiwIKFVN0YXJ0U2lnbmF0dXJlUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSFAoMcGhvbmVfbnVtYmVyGAMgASgJEjMKC3RyYW5zYWN0aW9uGAQgASgLMh4uYmFuay5zaWduYXR1cmUudjEuVHJhbnNhY3Rpb24SKwoHY2hhbm5lbBgFIAEoDjIaLmJhbmsuc2lnbmF0dXJlLnYxLkNoYW5uZWwSDgoGbG9jYWxlGAYgASgJEiYKA3R0bBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxmaXJzdF9mYWN0b3IYCCABKAkiiQEKFlN0YXJ0U2lnbmF0dXJlUmVzcG9uc2USLwoJc2lnbmF0dXJlGAEgASgLMhwuYmFuay5zaWduYXR1cmUudjEuU2lnbmF0dXJlEhAKCHJlcGxheWVkGAIgASgIEiwKCHdhcm5pbmdzGBQgAygOMhouYmFuay5zaWduYXR1cmUudjEuV2FybmluZyJyChRTZW5kQ2hhbGxlbmdlUmVxdWVzdBIUCgxzaWduYXR1cmVfaWQYASABKAkSKwoHY2hhbm5lbBgCIAEoDjIaLmJhbmsuc2lnbmF0dXJlLnYxLkNoYW5uZWwSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJIloKFVNlbmRDaGFsbGVuZ2VSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUSEAoIcmVwbGF5ZWQYAiABKAgicwoYQ29tcGxldGVTaWduYXR1cmVSZXF1ZXN0EhQKDHNpZ25hdHVyZV9pZBgBIAEoCRIMCgRjb2RlGAIgASgJEjMKC3RyYW5zYWN0aW9uGAMgASgLMh4uYmFuay5zaWduYXR1cmUudjEuVHJhbnNhY3Rpb24iXQoZQ29tcGxldGVTaWduYXR1cmVSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUSDwoHcmVjZWlwdBgCIAEoCSJrChVBYm9ydFNpZ25hdHVyZVJlcXVlc3QSFAoMc2lnbmF0dXJlX2lkGAEgASgJEi4KBnJlYXNvbhgCIAEoDjIeLmJhbmsuc2lnbmF0dXJlLnYxLkFib3J0UmVhc29uEgwKBG5vdGUYAyABKAkiSQoWQWJvcnRTaWduYXR1cmVSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUiKwoTR2V0U2lnbmF0dXJlUmVxdWVzdBIUCgxzaWduYXR1cmVfaWQYASABKAkivgEKFEdldFNpZ25hdHVyZVJlc3BvbnNlEi8KCXNpZ25hdHVyZRgBIAEoCzIcLmJhbmsuc2lnbmF0dXJlLnYxLlNpZ25hdHVyZRIwCgpjaGFsbGVuZ2VzGAIgAygLMhwuYmFuay5zaWduYXR1cmUudjEuQ2hhbGxlbmdlEjIKCHRpbWVsaW5lGAMgAygLMiAuYmFuay5zaWduYXR1cmUudjEuVGltZWxpbmVFdmVudBIPCgdyZWNlaXB0GAQgASgJIi0KFVdhdGNoU2lnbmF0dXJlUmVxdWVzdBIUCgxzaWduYXR1cmVfaWQYASABKAkiSQoWV2F0Y2hTaWduYXR1cmVSZXNwb25zZRIvCglzaWduYXR1cmUYASABKAsyHC5iYW5rLnNpZ25hdHVyZS52MS5TaWduYXR1cmUq7gEKB1dhcm5pbmcSFwoTV0FSTklOR19VTlNQRUNJRklFRBAAEiMKH1dBUk5JTkdfUEhPTkVfTlVNQkVSX05PUk1BTElTRUQQARIhCh1XQVJOSU5HX0xPQ0FMRV9OT1RfVU5ERVJTVE9PRBACEh8KG1dBUk5JTkdfUEFZRUVfTUlYRURfU0NSSVBUUxADEiUKIVdBUk5JTkdfREVTQ1JJUFRJT05fTUlYRURfU0NSSVBUUxAEEhkKFVdBUk5JTkdfUEFZRUVfQUxURVJFRBAFEh8KG1dBUk5JTkdfREVTQ1JJUFRJT05fQUxURVJFRBAGMv4EChBTaWduYXR1cmVTZXJ2aWNlEmUKDlN0YXJ0U2lnbmF0dXJlEiguYmFuay5zaWduYXR1cmUudjEuU3RhcnRTaWduYXR1cmVSZXF1ZXN0GikuYmFuay5zaWduYXR1cmUudjEuU3RhcnRTaWduYXR1cmVSZXNwb25zZRJiCg1TZW5kQ2hhbGxlbmdlEicuYmFuay5zaWduYXR1cmUudjEuU2VuZENoYWxsZW5nZVJlcXVlc3QaKC5iYW5rLnNpZ25hdHVyZS52MS5TZW5kQ2hhbGxlbmdlUmVzcG9uc2USbgoRQ29tcGxldGVTaWduYXR1cmUSKy5iYW5rLnNpZ25hdHVyZS52MS5Db21wbGV0ZVNpZ25hdHVyZVJlcXVlc3QaLC5iYW5rLnNpZ25hdHVyZS52MS5Db21wbGV0ZVNpZ25hdHVyZVJlc3BvbnNlEmUKDkFib3J0U2lnbmF0dXJlEiguYmFuay5zaWduYXR1cmUudjEuQWJvcnRTaWduYXR1cmVSZXF1ZXN0GikuYmFuay5zaWduYXR1cmUudjEuQWJvcnRTaWduYXR1cmVSZXNwb25zZRJfCgxHZXRTaWduYXR1cmUSJi5iYW5rLnNpZ25hdHVyZS52MS5HZXRTaWduYXR1cmVSZXF1ZXN0GicuYmFuay5zaWduYXR1cmUudjEuR2V0U2lnbmF0dXJlUmVzcG9uc2USZwoOV2F0Y2hTaWduYXR1cmUSKC5iYW5rLnNpZ25hdHVyZS52MS5XYXRjaFNpZ25hdHVyZVJlcXVlc3QaKS5iYW5rLnNpZ25hdHVyZS52MS5XYXRjaFNpZ25hdHVyZVJlc3BvbnNlMAFiBnByb3RvMw", [file_bank_signature_v1_challenge, file_bank_signature_v1_signature, file_bank_signature_v1_transaction, file_google_protobuf_duration]);
 
 /**
  * @generated from message bank.signature.v1.StartSignatureRequest
@@ -39,7 +39,7 @@ export type StartSignatureRequest = Message<"bank.signature.v1.StartSignatureReq
   customerId: string;
 
   /**
-   * E.164, e.g. +34600000001.
+   * E.164, e.g. +34600000001. A number with one reading only is taken in today's form.
    *
    * @generated from field: string phone_number = 3;
    */
@@ -60,7 +60,8 @@ export type StartSignatureRequest = Message<"bank.signature.v1.StartSignatureReq
   channel: Channel;
 
   /**
-   * BCP 47; the message falls back to the configured default language.
+   * BCP 47; the message falls back to the configured default language, and a tag that is not
+   * well-formed is never refused. Amounts are written as its region writes them.
    *
    * @generated from field: string locale = 6;
    */
@@ -105,6 +106,13 @@ export type StartSignatureResponse = Message<"bank.signature.v1.StartSignatureRe
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * What was not taken as it came, and what looks like an imitation. A repeated call has the same.
+   *
+   * @generated from field: repeated bank.signature.v1.Warning warnings = 20;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -356,6 +364,65 @@ export type WatchSignatureResponse = Message<"bank.signature.v1.WatchSignatureRe
  */
 export const WatchSignatureResponseSchema: GenMessage<WatchSignatureResponse> = /*@__PURE__*/
   messageDesc(file_bank_signature_v1_signature_service, 11);
+
+/**
+ * @generated from enum bank.signature.v1.Warning
+ */
+export const Warning = {
+  /**
+   * @generated from enum value: WARNING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The message goes to the number in today's form: without a trunk prefix, or as it was renumbered.
+   *
+   * @generated from enum value: WARNING_PHONE_NUMBER_NORMALISED = 1;
+   */
+  PHONE_NUMBER_NORMALISED: 1,
+
+  /**
+   * The locale is not well-formed: the message is in the default language.
+   *
+   * @generated from enum value: WARNING_LOCALE_NOT_UNDERSTOOD = 2;
+   */
+  LOCALE_NOT_UNDERSTOOD: 2,
+
+  /**
+   * Letters of scripts that no language writes together, as in a name that imitates another.
+   *
+   * @generated from enum value: WARNING_PAYEE_MIXED_SCRIPTS = 3;
+   */
+  PAYEE_MIXED_SCRIPTS: 3,
+
+  /**
+   * @generated from enum value: WARNING_DESCRIPTION_MIXED_SCRIPTS = 4;
+   */
+  DESCRIPTION_MIXED_SCRIPTS: 4,
+
+  /**
+   * A telephone number, an amount, a link or a number like a code is not shown as it came.
+   *
+   * @generated from enum value: WARNING_PAYEE_ALTERED = 5;
+   */
+  PAYEE_ALTERED: 5,
+
+  /**
+   * @generated from enum value: WARNING_DESCRIPTION_ALTERED = 6;
+   */
+  DESCRIPTION_ALTERED: 6,
+} as const;
+
+/**
+ * @generated from enum bank.signature.v1.Warning
+ */
+export type Warning = (typeof Warning)[keyof typeof Warning] | UnknownEnum;
+
+/**
+ * Describes the enum bank.signature.v1.Warning.
+ */
+export const WarningSchema: GenEnum<Warning> = /*@__PURE__*/
+  enumDesc(file_bank_signature_v1_signature_service, 0);
 
 /**
  * Asks a customer to sign one transaction with a one-time code and proves that
