@@ -70,7 +70,10 @@ export interface Dossier {
 export interface EvidenceStore extends ReceiptKeeper {
   /** What the receipt of a completed signature says; undefined for any other. */
   receiptFacts(signatureId: string): Promise<ReceiptFacts | undefined>;
-  /** Completed signatures that are still without a receipt, whose key is one of these, oldest first. */
+  /**
+   * Completed signatures that are still without a receipt, whose key is one of these, oldest first. A call looks at
+   * so many signatures; the next one goes on from there, and begins again with the oldest after the last.
+   */
   missingReceipts(limit: number, keyIds: readonly string[]): Promise<ReceiptFacts[]>;
   /**
    * Seals closed signatures whose chain has grown beyond the last seal, oldest first, and says how many. One

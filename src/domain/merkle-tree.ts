@@ -11,49 +11,72 @@ function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return createHash("sha256").update("\x01").update(left).update(right).digest();
 }
 
-/** The root over leaves that come one after another; it keeps one hash for each level. */
+/** The hashes beside the way from a leaf to the root, from the leaf upwards. */
+export interface InclusionPath {
+  readonly leaf: Buffer;
+  readonly index: number;
+  readonly path: readonly Buffer[];
+}
+
+interface Subtree {
+  readonly size: number;
+  readonly hash: Buffer;
+  /** Of the leaves in it whose way to the root is wanted. */
+  readonly paths: readonly InclusionPath[];
+}
+
+function joined(left: Subtree, right: Subtree): Subtree {
+  const beside = (paths: readonly InclusionPath[], hash: Buffer) =>
+    paths.map(({ path, ...leaf }) => ({ ...leaf, path: [...path, hash] }));
+  return {
+    size: left.size + right.size,
+    hash: nodeHash(left.hash, right.hash),
+    // Nearly always there is none.
+    paths:
+      left.paths.length + right.paths.length === 0
+        ? left.paths
+        : [...beside(left.paths, right.hash), ...beside(right.paths, left.hash)],
+  };
+}
+
+const none: readonly InclusionPath[] = [];
+
+/** The root over leaves that come one after another; it keeps one hash for each level, and the ways that are wanted. */
 export class MerkleRoot {
-  /** Roots of complete subtrees, largest first. */
-  readonly #subtrees: { readonly size: number; readonly hash: Buffer }[] = [];
+  /** Complete subtrees, largest first. */
+  readonly #subtrees: Subtree[] = [];
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  add(leaf: Buffer): void {
+  /** @param wanted whether `paths` is to show its way to the root */
+  add(leaf: Buffer, wanted = false): void {
+    const paths = wanted ? [{ leaf, index: this.#size, path: [] }] : none;
     this.#size += 1;
-    let subtree = { size: 1, hash: leaf };
+    let subtree: Subtree = { size: 1, hash: leaf, paths };
     for (let last = this.#subtrees.at(-1); last?.size === subtree.size; last = this.#subtrees.at(-1)) {
       this.#subtrees.pop();
-      subtree = { size: subtree.size * 2, hash: nodeHash(last.hash, subtree.hash) };
+      subtree = joined(last, subtree);
     }
     this.#subtrees.push(subtree);
   }
 
   /** SHA-256 of nothing where there is no leaf. */
   hash(): Buffer {
-    const hashes = this.#subtrees.map((subtree) => subtree.hash);
-    const last = hashes.pop() ?? createHash("sha256").digest();
-    return hashes.reduceRight((right, left) => nodeHash(left, right), last);
+    return this.#whole()?.hash ?? createHash("sha256").digest();
   }
-}
 
-function rootOf(leaves: readonly Buffer[]): Buffer {
-  const root = new MerkleRoot();
-  for (const leaf of leaves) root.add(leaf);
-  return root.hash();
-}
+  /** Of the wanted leaves, in their order. */
+  paths(): readonly InclusionPath[] {
+    return this.#whole()?.paths ?? none;
+  }
 
-/** The hashes beside the way from a leaf to the root, from the leaf upwards. */
-export function inclusionPath(leaves: readonly Buffer[], index: number): Buffer[] {
-  if (leaves.length < 2) return [];
-  let split = 1;
-  while (split * 2 < leaves.length) split *= 2;
-  const [left, right] = [leaves.slice(0, split), leaves.slice(split)];
-  return index < split
-    ? [...inclusionPath(left, index), rootOf(right)]
-    : [...inclusionPath(right, index - split), rootOf(left)];
+  #whole(): Subtree | undefined {
+    const last = this.#subtrees.at(-1);
+    return last && this.#subtrees.slice(0, -1).reduceRight((right, left) => joined(left, right), last);
+  }
 }
 
 /** The root that a path leads to (RFC 9162, 2.1.3.2), undefined where it is too long or too short. */

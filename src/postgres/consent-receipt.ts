@@ -65,21 +65,51 @@ export async function receiptFacts(
   return row && toFacts(row);
 }
 
-/** What is sealed has its receipt, so the signatures that may lack one are the few that are not sealed yet. */
+/** Where the search for missing receipts has come to: closure and id of a signature. */
+export interface SearchedUntil {
+  readonly closedAt: string;
+  readonly id: string;
+}
+
+/** Signatures of one look: a backlog that has its receipts is passed in steps that are short. */
+const signaturesPerLook = 1000;
+
+/**
+ * What is sealed has its receipt, so those that may lack one are among the ones that are not sealed yet.
+ * @param after undefined: from the oldest on
+ * @returns where to go on; undefined: at the oldest
+ */
 export async function missingReceipts(
   { sql }: Database,
   limit: number,
   keyIds: readonly string[],
-): Promise<ReceiptFacts[]> {
+  after: SearchedUntil | undefined,
+): Promise<{ missing: ReceiptFacts[]; next: SearchedUntil | undefined }> {
+  const looked = await sql<{ id: string; closed_at: string }[]>`
+    select s.id, s.closed_at::text from signature s
+    where s.closed_at is not null and s.sealed_length < s.chain_length
+      and s.closed_at >= ${after?.closedAt ?? "-infinity"}::text::timestamptz
+      and (s.closed_at, s.id) > (${after?.closedAt ?? "-infinity"}::text::timestamptz, ${after?.id ?? firstId}::uuid)
+    order by s.closed_at, s.id
+    limit ${signaturesPerLook}::int`;
+  const last = looked.at(-1);
+  if (last === undefined) return { missing: [], next: undefined };
   const rows = await sql<FactsRow[]>`
     ${facts(sql)}
-    where s.closed_at is not null and s.sealed_length < s.chain_length and s.status = 'completed'
+    where s.id = any (${looked.map(({ id }) => id)}::uuid[])
+      and s.closed_at is not null and s.sealed_length < s.chain_length and s.status = 'completed'
       and not exists (select from receipt r where r.signature_id = s.id)
       and e.details::json ->> 'receipt_key_id' = any (${keyIds as string[]}::text[])
     order by s.closed_at
     limit ${limit}::int`;
-  return rows.map(toFacts);
+  const missing = rows.map(toFacts);
+  // There may be more of them where these come from.
+  if (missing.length === limit) return { missing, next: after };
+  const next = looked.length < signaturesPerLook ? undefined : { closedAt: last.closed_at, id: last.id };
+  return { missing, next };
 }
+
+const firstId = "00000000-0000-0000-0000-000000000000";
 
 export async function keepReceipt({ sql }: Database, signatureId: string, jws: string): Promise<string> {
   const [row] = await sql<{ jws: string }[]>`

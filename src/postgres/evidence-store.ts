@@ -1,7 +1,7 @@
 import type { Dossier, EvidenceStore, FinishedDay } from "../domain/evidence-store.ts";
 import type { ReceiptFacts } from "../domain/receipt.ts";
 import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
-import { keepReceipt, missingReceipts, receiptFacts } from "./consent-receipt.ts";
+import { keepReceipt, missingReceipts, receiptFacts, type SearchedUntil } from "./consent-receipt.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { readDossier } from "./dossier.ts";
 import { addCheckpoint, checkpoints, orphanedSeals, sealClosed, sealsOf } from "./seals.ts";
@@ -11,6 +11,7 @@ const dayMs = 86_400_000;
 /** Receipts, seals, checkpoints, what disputes read, and the one way in which any of it ends. */
 export class PostgresEvidenceStore implements EvidenceStore {
   readonly #db: Database;
+  #searchedUntil: SearchedUntil | undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -24,8 +25,10 @@ export class PostgresEvidenceStore implements EvidenceStore {
     return receiptFacts(this.#db, signatureId);
   }
 
-  missingReceipts(limit: number, keyIds: readonly string[]): Promise<ReceiptFacts[]> {
-    return missingReceipts(this.#db, limit, keyIds);
+  async missingReceipts(limit: number, keyIds: readonly string[]): Promise<ReceiptFacts[]> {
+    const { missing, next } = await missingReceipts(this.#db, limit, keyIds, this.#searchedUntil);
+    this.#searchedUntil = next;
+    return missing;
   }
 
   sealClosed(limit: number, sign: (chain: SealedChain) => Seal, only?: string): Promise<number> {

@@ -23,6 +23,10 @@ interface SealRow {
   readonly sealed_at: Date;
 }
 
+interface DatedSeal extends SealRow {
+  readonly day: string;
+}
+
 export function toSeal(row: SealRow): Seal {
   return {
     signatureId: row.signature_id,
@@ -94,14 +98,27 @@ export async function sealClosed(
   });
 }
 
-/** @param sql the pool, or the connection of a transaction */
+/** Sorts before every seal of a day. */
+const firstSeal = { signature_id: "00000000-0000-0000-0000-000000000000", length: 0 };
+
+/**
+ * The seals of a day in the order of its tree, a page for each statement: none of them runs long, however many
+ * there are. A finished day does not change between two pages.
+ * @param sql the pool, or the connection of a transaction
+ */
 export async function* sealsOf(sql: ISql, day: string): AsyncIterable<readonly Seal[]> {
-  const rows = sql<SealRow[]>`
-    select signature_id, length, head, key_id, signature, sealed_at from seal
-    where sealed_at >= ${day}::date::timestamp at time zone 'UTC'
-      and sealed_at < (${day}::date + 1)::timestamp at time zone 'UTC'
-    order by signature_id, length`;
-  for await (const batch of rows.cursor(sealsPerRead)) yield batch.map(toSeal);
+  let last: Pick<SealRow, "signature_id" | "length"> = firstSeal;
+  for (;;) {
+    const rows: SealRow[] = await sql<SealRow[]>`
+      select signature_id, length, head, key_id, signature, sealed_at from seal
+      where (sealed_at at time zone 'UTC')::date = ${day}::date
+        and (signature_id, length) > (${last.signature_id}::uuid, ${last.length}::int)
+      order by signature_id, length
+      limit ${sealsPerRead}::int`;
+    if (rows.length > 0) yield rows.map(toSeal);
+    if (rows.length < sealsPerRead) return;
+    last = rows.at(-1)!;
+  }
 }
 
 export async function checkpoints({ sql }: Database): Promise<Checkpoint[]> {
@@ -144,15 +161,37 @@ export async function addCheckpoint(
   });
 }
 
+/** Page by page, as the seals of a day, from the first day on whose signatures have to be there. */
 export async function orphanedSeals(db: Database, retentionDays: number, limit: number): Promise<Seal[]> {
   const { sql } = db;
-  const rows = await sql<SealRow[]>`
-    with ${db.now()}
-    select l.signature_id, l.length, l.head, l.key_id, l.signature, l.sealed_at
-    from seal l
-    where l.sealed_at > (select now from t) - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8)
-      and not exists (select from signature s where s.id = l.signature_id)
-    order by l.signature_id, l.length
-    limit ${limit}::int`;
-  return rows.map(toSeal);
+  const orphans: Seal[] = [];
+  let last: DatedSeal | undefined;
+  while (orphans.length < limit) {
+    const rows: (DatedSeal & { orphaned: boolean })[] = await sql<(DatedSeal & { orphaned: boolean })[]>`
+      with ${db.now()}, since as materialized (
+        select t.now - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8) as instant from t
+      ), page as materialized (
+        select (l.sealed_at at time zone 'UTC')::date as day, l.*
+        from seal l
+        where ((l.sealed_at at time zone 'UTC')::date, l.signature_id, l.length) > (
+          coalesce(${last?.day ?? null}::date, (select (instant at time zone 'UTC')::date from since)),
+          ${(last ?? firstSeal).signature_id}::uuid, ${(last ?? firstSeal).length}::int)
+        order by (l.sealed_at at time zone 'UTC')::date, l.signature_id, l.length
+        limit ${sealsPerRead}::int
+      ), compared as materialized (
+        select p.*, p.sealed_at > (select instant from since)
+          and not exists (select from signature s where s.id = p.signature_id) as orphaned
+        from page p
+      ), next_page as (
+        select day, signature_id, length from page order by day desc, signature_id desc, length desc limit 1
+      )
+      select day::text, signature_id, length, head, key_id, signature, sealed_at, orphaned
+      from compared
+      where orphaned or (day, signature_id, length) = (select day, signature_id, length from next_page)
+      order by compared.day, signature_id, length`;
+    orphans.push(...rows.filter((row) => row.orphaned).map(toSeal));
+    last = rows.at(-1);
+    if (last === undefined) break;
+  }
+  return orphans.slice(0, limit);
 }

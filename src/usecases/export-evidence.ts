@@ -1,9 +1,9 @@
 import { type EvidencePack, type PackedCheckpoint, packFormat, signPack } from "../domain/evidence-pack.ts";
 import type { ChallengeRecord, Dossier, EvidenceStore, ProviderReceipt } from "../domain/evidence-store.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
-import { inclusionPath } from "../domain/merkle-tree.ts";
+import { MerkleRoot } from "../domain/merkle-tree.ts";
 import { jwks, textDigest } from "../domain/receipt.ts";
-import { type Checkpoint, dayOf, type Seal, sealLeaf } from "../domain/seal-statement.ts";
+import { type Checkpoint, type Seal, sealLeaf } from "../domain/seal-statement.ts";
 import { canonicalTransaction, type Transaction } from "../domain/transaction.ts";
 import { maskedText, openTransaction } from "./issue-receipt.ts";
 import type { SealSignatures } from "./seal-signatures.ts";
@@ -73,16 +73,16 @@ export class ExportEvidence {
   }
 
   async #packedCheckpoint(checkpoint: Checkpoint, seals: readonly Seal[]): Promise<PackedCheckpoint> {
-    const leaves: Buffer[] = [];
-    await this.#deps.evidence.readSeals(checkpoint.day, (some) => leaves.push(...some.map(sealLeaf)));
-    const inclusions = seals
-      .filter((seal) => dayOf(seal.sealedAt) === checkpoint.day)
-      .map((seal) => {
-        const leaf = sealLeaf(seal);
-        const index = leaves.findIndex((other) => other.equals(leaf));
-        const path = inclusionPath(leaves, index).map((hash) => hash.toString("hex"));
-        return { length: seal.length, index, path };
-      });
+    const own = new Map(seals.map((seal) => [sealLeaf(seal).toString("hex"), seal.length]));
+    const root = new MerkleRoot();
+    await this.#deps.evidence.readSeals(checkpoint.day, (some) => {
+      for (const leaf of some.map(sealLeaf)) root.add(leaf, own.has(leaf.toString("hex")));
+    });
+    const inclusions = root.paths().map(({ leaf, index, path }) => ({
+      length: own.get(leaf.toString("hex")) ?? 0,
+      index,
+      path: path.map((hash) => hash.toString("hex")),
+    }));
     return {
       day: checkpoint.day,
       seals: checkpoint.seals,

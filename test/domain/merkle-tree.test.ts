@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { inclusionPath, leafHash, MerkleRoot, rootOfPath } from "../../src/domain/merkle-tree.ts";
+import { leafHash, MerkleRoot, rootOfPath } from "../../src/domain/merkle-tree.ts";
+import { inclusionPath } from "../support/merkle-tree.ts";
 
 /** The leaves and roots of Certificate Transparency's own tests (google/certificate-transparency, merkle_tree_test). */
 const contents = [
@@ -46,8 +47,15 @@ describe("the Merkle tree", () => {
       fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(), fc.nat(), (size, first, second) => {
         const leaves = Array.from({ length: size }, (_, number) => leaf(number));
         const [index, other] = [first % size, second % size];
-        const path = inclusionPath(leaves, index);
+        const tree = new MerkleRoot();
+        for (const [n, one] of leaves.entries()) tree.add(one, n === index || n === other);
+        const wanted = [...new Set([index, other])].toSorted((a, b) => a - b);
+        expect(tree.paths()).toEqual(
+          wanted.map((n) => ({ leaf: leaf(n), index: n, path: inclusionPath(leaves, n) })),
+        );
+        const path = tree.paths().find((one) => one.index === index)?.path ?? [];
         const root = rootOf(leaves);
+        expect(tree.hash()).toEqual(root);
         expect(rootOfPath(leaf(index), index, size, path)).toEqual(root);
         expect(rootOfPath(leaf(-1), index, size, path)).not.toEqual(root);
         if (other !== index) expect(rootOfPath(leaf(index), other, size, path)).not.toEqual(root);

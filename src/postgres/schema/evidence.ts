@@ -28,6 +28,12 @@ export const seal = pgTable(
     check("seal_head_is_sha256", sql`octet_length(${table.head}) = 32`),
     check("seal_signature_is_ed25519", sql`octet_length(${table.signature}) = 64`),
     index("seal_by_time").on(table.sealedAt),
+    // In the order of a day's tree, for pages of it.
+    index("seal_by_day").on(
+      sql`((${table.sealedAt} at time zone 'UTC')::date)`,
+      table.signatureId,
+      table.length,
+    ),
   ],
 );
 

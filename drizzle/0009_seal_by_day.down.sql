@@ -1,0 +1,1 @@
+drop index seal_by_day;
