@@ -1,6 +1,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import { type Config, readConfig, secretVariables } from "./config.ts";
 import { primaryKey } from "./domain/keys.ts";
+import { MessageTexts } from "./domain/message-texts.ts";
 import { jwks } from "./domain/receipt.ts";
 import { announce } from "./main/banner.ts";
 import { setUpTls } from "./main/callers.ts";
@@ -65,7 +66,8 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   readiness.set("database", "ok");
   tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
   tellSecrets();
-  const stores = openStores(database, config.twilio, (name, store) =>
+  const texts = new MessageTexts(config.signature.textVersion);
+  const stores = openStores(database, { ...config.twilio, newestText: texts.newest }, (name, store) =>
     instrumentedStore(store, { tracing, instruments, name }),
   );
 
@@ -93,7 +95,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     config.grpc.tls && setUpTls(config.grpc.tls, (error) => logger.error("files not usable", {}, error));
   const useCases = buildUseCases(
     {
-      ...{ stores, keys, clock, random, observer, messages },
+      ...{ stores, keys, texts, clock, random, observer, messages },
       lines: [line],
       routes: [{ channel: provider.channel, provider: provider.name }],
       breakers: [breaker],

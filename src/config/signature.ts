@@ -1,3 +1,4 @@
+import { newestTextVersion } from "../domain/message-texts.ts";
 import { type NumberType, numberTypes, receivesSms } from "../domain/number-type.ts";
 import { isCountry } from "../domain/phone-number.ts";
 import type { Environment } from "./environment.ts";
@@ -11,6 +12,8 @@ export interface SignatureConfig {
   readonly brand: string;
   readonly webOtpHost: string;
   readonly defaultLanguage: "es" | "en";
+  /** Of new texts; older ones are made again as they were. */
+  readonly textVersion: number;
   /** ISO 3166-1 alpha-2 codes, or `*`. */
   readonly allowedCountries: ReadonlySet<string> | "*";
   readonly allowedNumberTypes: ReadonlySet<NumberType> | "*";
@@ -45,6 +48,7 @@ export function readSignature(env: Environment, sandbox: boolean, timeoutMs: num
     brand: env.text("SIGNATURE_BRAND") ?? "",
     webOtpHost: env.text("SIGNATURE_WEBOTP_HOST") ?? "",
     defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
+    textVersion: env.whole("SIGNATURE_TEXT_VERSION", newestTextVersion, 1, newestTextVersion),
     allowedCountries: readCountries(env, sandbox),
     allowedNumberTypes: readNumberTypes(env),
     keysFile: env.text("SIGNATURE_KEYS_FILE"),

@@ -1,5 +1,6 @@
 import type { ChainedEvent } from "./chain.ts";
 import type { Challenge } from "./challenge.ts";
+import type { TextStyle } from "./message-texts.ts";
 import type { ReceiptFacts } from "./receipt.ts";
 import type { Checkpoint, Seal, SealedChain } from "./seal-statement.ts";
 import type { SignatureStatus } from "./signature.ts";
@@ -21,7 +22,7 @@ export interface FinishedDay {
 }
 
 /** One challenge as a dispute needs it. */
-export interface ChallengeRecord {
+export interface ChallengeRecord extends TextStyle {
   readonly challenge: Challenge;
   readonly calls: number;
   readonly brand: string;

@@ -8,7 +8,8 @@ import {
   shownBrand,
   WEBOTP_HOST_MAX_UNITS,
 } from "./message.ts";
-import { type Language, languages, messageTemplates } from "./message-templates.ts";
+import { type Language, languages, type MessageTemplates } from "./message-templates.ts";
+import { MessageTexts } from "./message-texts.ts";
 
 export interface Finding extends SmsMeasure {
   /** "es/payment", "en/operation/own-script", …, or "brand" and "webotp-host" for what is configured. */
@@ -20,12 +21,16 @@ export interface LintInput {
   readonly brand?: string | undefined;
   readonly webOtpHost?: string | undefined;
   readonly languages?: readonly Language[];
-  readonly templates?: typeof messageTemplates;
+  readonly templates?: MessageTemplates;
 }
 
 // The widest that bounds allow: the largest amount in a currency of four minor digits, a name that never
 // fits, an account, two-digit minutes.
-const LARGEST_AMOUNT = { currencyCode: "UYW", units: 999_999_999_999n, nanos: 999_900_000, minorDigits: 4 };
+const LARGEST_AMOUNT = {
+  ...{ currencyCode: "UYW", units: 999_999_999_999n, nanos: 999_900_000, minorDigits: 4 },
+  // India's groups of two are the most signs.
+  pattern: "#,##,##0.0000",
+};
 const WORST = { code: "000000", payeeAccount: "W".repeat(34), description: "W".repeat(280), minutes: 10 };
 const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/u;
 
@@ -66,7 +71,12 @@ function hostFault(host: string, brand: string): string | undefined {
 function lintLanguage(language: Language, input: LintInput): Finding[] {
   const base = { ...WORST, locale: language, brand: input.brand, webOtpHost: input.webOtpHost };
   const lint = (name: string, values: Pick<MessageInput, "amount" | "payee">) => {
-    const { text } = renderMessage({ ...base, ...values }, input.templates ?? messageTemplates);
+    const texts = new MessageTexts();
+    const version = texts.of(texts.current);
+    const { text } = renderMessage(
+      { ...base, ...values },
+      { ...version, templates: input.templates ?? version.templates },
+    );
     return finding(`${language}/${name}`, text, messageFault(text, values.payee.charAt(0)));
   };
   return [

@@ -1,3 +1,5 @@
+import { formatAmount } from "./amount-pattern.ts";
+
 // The wording of a challenge, per language. It stays within GSM-7 (no á í ó ú: "operacion") and is neutral
 // about the type of transaction, which is free text.
 
@@ -10,6 +12,8 @@ export interface MessageAmount {
   readonly units: bigint;
   readonly nanos: number;
   readonly minorDigits: number;
+  /** See amount-pattern.ts; "" in texts of version 1. */
+  readonly pattern: string;
 }
 
 export interface MessageTemplate {
@@ -23,7 +27,10 @@ export interface MessageTemplate {
   readonly amount: (amount: MessageAmount) => string;
 }
 
-export const messageTemplates: Readonly<Record<Language, MessageTemplate>> = {
+export type MessageTemplates = Readonly<Record<Language, MessageTemplate>>;
+
+/** Of version 1: amounts are written after the language alone. */
+export const firstTemplates: MessageTemplates = {
   es: {
     payment: (code, amount, payee) => `${code} firma el pago de ${amount} a ${payee}`,
     operation: (code, payee) => `${code} firma la operacion con ${payee}`,
@@ -42,10 +49,20 @@ export const messageTemplates: Readonly<Record<Language, MessageTemplate>> = {
   },
 };
 
+/** Of version 2: amounts are written after the region. */
+export const messageTemplates: MessageTemplates = {
+  es: { ...firstTemplates.es, amount: (amount) => `${byPattern(amount)} ${amount.currencyCode}` },
+  en: { ...firstTemplates.en, amount: (amount) => `${amount.currencyCode} ${byPattern(amount)}` },
+};
+
 /** The language of a BCP 47 tag by its primary subtag, or the fallback where there is no template for it. */
 export function languageOf(locale: string, fallback: Language): Language {
   const primary = locale.split(/[-_]/u, 1)[0]?.toLowerCase();
   return languages.find((language) => language === primary) ?? fallback;
+}
+
+function byPattern({ pattern, units, nanos }: MessageAmount): string {
+  return formatAmount(pattern, units, nanos);
 }
 
 /** Shows at least the minor digits, and more where nanos hold more: an amount is never rounded. */

@@ -1,19 +1,14 @@
 import { GSM7_SEGMENT_UNITS, measure, type SmsEncoding, toGsm7 } from "./gsm7.ts";
-import { clean, cutTo, readable } from "./message-cleaning.ts";
-import {
-  type Language,
-  languageOf,
-  type MessageAmount,
-  type MessageTemplate,
-  messageTemplates,
-} from "./message-templates.ts";
+import { clean, cutTo } from "./message-cleaning.ts";
+import { type Language, languageOf, type MessageAmount, type MessageTemplate } from "./message-templates.ts";
+import type { ShownText, TextVersion } from "./message-texts.ts";
 
 /** Limits, in septets. Within them every message whose payee is readable in GSM-7 is one segment. */
 export const BRAND_MAX_UNITS = 20;
 export const WEBOTP_HOST_MAX_UNITS = 40;
 /** Together they must leave PAYEE_MIN_UNITS beside the largest amount. */
 export const BRAND_AND_HOST_MAX_UNITS = 50;
-export const PAYEE_MIN_UNITS = 18;
+export const PAYEE_MIN_UNITS = 16;
 /** A longer name is cut even where there is room, so that it cannot tell a story of its own. */
 export const PAYEE_MAX_UNITS = 40;
 export const DESCRIPTION_MAX_UNITS = 40;
@@ -69,19 +64,17 @@ const UCS2_LAYOUTS: readonly Layout[] = [
  * in its own script, UCS-2 in one segment or two. When room is short the description goes first, then the
  * warning, then the end of the payee's name (and in UCS-2, before it, the autofill line).
  */
-export function renderMessage(
-  input: MessageInput,
-  templates: Readonly<Record<Language, MessageTemplate>> = messageTemplates,
-): RenderedMessage {
-  const template = templates[languageOf(input.locale, input.defaultLanguage ?? "es")];
-  const payee = cutTo(readable(input.payee).text, PAYEE_MAX_UNITS) || template.namelessPayee;
+export function renderMessage(input: MessageInput, version: TextVersion): RenderedMessage {
+  const template = version.templates[languageOf(input.locale, input.defaultLanguage ?? "es")];
+  const payee = cutTo(version.readable(input.payee).text, PAYEE_MAX_UNITS) || template.namelessPayee;
   const compose = composer(input, template);
   const layout = layoutsFor(compose(payee, GSM7_LAYOUTS[0]!)).find((candidate) =>
     fits(compose(payee, candidate), candidate),
   );
   if (layout === undefined) return rendered(withCutPayee(payee, compose));
   const text = compose(payee, layout);
-  return rendered(layout.warning ? withDescription(text, input.description, payee, layout, compose) : text);
+  if (!layout.warning) return rendered(text);
+  return rendered(withDescription(text, version.readable(input.description ?? ""), payee, layout, compose));
 }
 
 /** The text with the code starred out, the same for every code: what digests of the text are made of. */
@@ -133,12 +126,11 @@ function withCutPayee(payee: string, compose: Compose): string {
 /** The description is shown only in GSM-7, and only as far as the one segment has room. */
 function withDescription(
   text: string,
-  description: string | undefined,
+  shown: ShownText,
   payee: string,
   layout: Layout,
   compose: Compose,
 ): string {
-  const shown = readable(description ?? "");
   const size = measure(text);
   if (shown.text === "" || shown.ownScript || size.encoding !== "GSM-7") return text;
   const room = Math.min(DESCRIPTION_MAX_UNITS, GSM7_SEGMENT_UNITS - size.units - ": ".length);

@@ -3,6 +3,7 @@ import { compactVerify } from "jose";
 import type { Channel } from "./challenge.ts";
 import { publicBytesOf, publicKeyOf, signBytes } from "./ed25519.ts";
 import type { ReceiptKeyRing } from "./keys.ts";
+import type { TextStyle } from "./message-texts.ts";
 
 /** What a completion is a consent to, settled before it is committed and recorded with it. */
 export interface Consent {
@@ -16,7 +17,7 @@ export interface Consent {
 }
 
 /** A challenge as far as its text is made of it. */
-export interface TextOrigin {
+export interface TextOrigin extends TextStyle {
   readonly id: string;
   readonly channel: Channel;
   readonly brand: string;

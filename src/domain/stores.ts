@@ -1,6 +1,7 @@
 import type { Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
 import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
+import type { TextStyle } from "./message-texts.ts";
 import type { ProviderResult } from "./provider.ts";
 import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
 import type { AbortReason, Signature, SignatureStatus } from "./signature.ts";
@@ -26,7 +27,7 @@ export interface RequestKey {
   readonly fingerprintKeyId: string;
 }
 
-export interface NewChallenge {
+export interface NewChallenge extends TextStyle {
   readonly id: string;
   readonly channel: Channel;
   readonly provider: string;
@@ -70,7 +71,7 @@ export interface KeyRecord {
 }
 
 /** Everything a challenge's text and destination are made of, as it stands in the database. */
-export interface ChallengeMaterial {
+export interface ChallengeMaterial extends TextStyle {
   readonly signatureId: string;
   readonly challengeId: string;
   readonly channel: Channel;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { KeysFile } from "../config/keys-file.ts";
 import type { EvidenceConfig } from "../config.ts";
 import type { KeySource } from "../domain/keys.ts";
+import { MessageTexts } from "../domain/message-texts.ts";
 import { publicKeysOf } from "../domain/receipt.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
 import { verifyProof } from "../twilio/proof.ts";
@@ -47,7 +48,7 @@ function desk(config: EvidenceConfig, keys: KeySource, evidence: PostgresEvidenc
   const proves = ({ proof, parameters: answer }: { proof: string; parameters: string }) =>
     verifyProof(proof, { text: "", answer }, (id) => keys.current().evidence.keys.get(id)) !== undefined;
   const sealing = new SealSignatures({ evidence, keys });
-  const exporting = new ExportEvidence({ evidence, keys, sealing, proves });
+  const exporting = new ExportEvidence({ evidence, keys, sealing, texts: new MessageTexts(), proves });
   return {
     export: (signatureId) => exporting.execute(signatureId),
     audit: () => {

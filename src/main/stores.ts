@@ -38,6 +38,8 @@ export interface StoreSettings {
   readonly settleMs: number;
   /** Whether the use of a code is reported to the provider. */
   readonly provideFeedback: boolean;
+  /** The newest version of texts that this process can make again. */
+  readonly newestText: number;
 }
 
 /** Puts something around a store, e.g. measures it. It MUST hand on every argument and result. */
@@ -50,9 +52,12 @@ export function openStores(database: Database, settings: StoreSettings, decorate
   return {
     signatures: store("SignatureStore", new PostgresSignatureStore(database)),
     closings: store("ClosingStore", new PostgresClosingStore(database, settings.provideFeedback)),
-    deliveries: store("DeliveryStore", new PostgresDeliveryStore(database, settings.settleMs)),
+    deliveries: store(
+      "DeliveryStore",
+      new PostgresDeliveryStore(database, settings.settleMs, settings.newestText),
+    ),
     reader: store("SignatureReader", new PostgresSignatureReader(database)),
-    upkeep: store("UpkeepStore", new PostgresUpkeepStore(database)),
+    upkeep: store("UpkeepStore", new PostgresUpkeepStore(database, settings.newestText)),
     evidence: store("EvidenceStore", new PostgresEvidenceStore(database), auditMs),
     orders: store("OperatorOrderStore", new PostgresOperatorOrderStore(database)),
     callerGrants: store("CallerGrants", new PostgresCallerGrants(database)),

@@ -2,6 +2,7 @@ import type { SignatureConfig } from "../config/signature.ts";
 import type { TwilioConfig } from "../config/twilio.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { KeySource } from "../domain/keys.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { Route } from "../domain/routing.ts";
 import { SharedCallerLimit } from "../resilience/caller-limit.ts";
@@ -34,6 +35,7 @@ export interface Ports {
   readonly breakers: readonly BreakerSwitch[];
   readonly messages: MessageUpkeep;
   readonly keys: KeySource;
+  readonly texts: MessageTexts;
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;
@@ -42,7 +44,7 @@ export interface Ports {
 }
 
 export interface UseCaseConfig {
-  readonly signature: Omit<SignatureConfig, "keysFile">;
+  readonly signature: Omit<SignatureConfig, "keysFile" | "textVersion">;
   readonly twilio: Pick<TwilioConfig, "retryDelaysMs">;
 }
 
@@ -50,7 +52,7 @@ export type UseCases = ReturnType<typeof buildUseCases>;
 
 /** All use cases, wired: the only place where it is done, for the service, its tests and its bench. */
 export function buildUseCases(ports: Ports, config: UseCaseConfig) {
-  const { stores, keys, clock, random, observer } = ports;
+  const { stores, keys, texts, clock, random, observer } = ports;
   const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
   const { leaseMs, limits, block, attempts } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -58,7 +60,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const inFlight = new InFlight(observer);
   const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
   const lines = new Map(ports.lines.map((line) => [line.provider.name, line]));
-  const deliver = new DeliverChallenge({ lines, deliveries, keys, changes, clock, observer });
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, texts, changes, clock, observer });
   const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
   const callerLimit = new SharedCallerLimit({
     clock,
@@ -69,7 +71,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
 
   const sending = {
     ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
-    ...{ callerLimit, pumping },
+    ...{ callerLimit, pumping, texts },
     routes: ports.routes,
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
   };
@@ -81,7 +83,9 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const { resendCooldownMs: cooldownMs, resendMax: most } = config.signature;
   const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });
   const receipts = new KeepReceipts({ closings, observer });
-  const completeSignature = new CompleteSignature({ closings, receipts, keys, observer, block, pumping });
+  const completeSignature = new CompleteSignature({
+    ...{ closings, receipts, keys, texts, observer, block, pumping },
+  });
   const abortSignature = new AbortSignature({ closings, reader, observer });
 
   const carryOutOrders = new CarryOutOrders({

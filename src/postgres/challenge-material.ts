@@ -1,5 +1,6 @@
 import type { Fragment, Sql } from "postgres";
 import type { Channel } from "../domain/challenge.ts";
+import { firstTextVersion, type TextStyle } from "../domain/message-texts.ts";
 import type { ChallengeMaterial } from "../domain/stores.ts";
 
 /** Columns that a challenge's text and destination are made of, from the aliases `s`, `c` and `t`. */
@@ -7,6 +8,7 @@ export function materialColumns(sql: Sql): Fragment {
   return sql`
     s.id as signature_id, c.id as challenge_id, c.channel, c.provider, c.lease_epoch, c.calls, c.calls_left,
     c.look_ups, s.chain_length as version, c.brand, c.web_otp_host,
+    c.text_version, c.amount_pattern,
     (extract(epoch from t.now - c.first_call_at) * 1000)::float8 as first_call_age_ms,
     (extract(epoch from s.expires_at - t.now) * 1000)::float8 as life_left_ms,
     (extract(epoch from s.expires_at - s.created_at) * 1000)::float8 as life_ms,
@@ -28,6 +30,8 @@ export interface MaterialRow {
   readonly look_ups: number;
   readonly brand: string;
   readonly web_otp_host: string;
+  readonly text_version: number | null;
+  readonly amount_pattern: string | null;
   readonly first_call_age_ms: number;
   readonly life_left_ms: number;
   readonly life_ms: number;
@@ -41,6 +45,11 @@ export interface MaterialRow {
   readonly code_key_id: string;
   readonly transaction_digest: Buffer;
   readonly locale: string;
+}
+
+/** How the text of a challenge is made; rows of before there were versions say nothing. */
+export function toTextStyle(row: Pick<MaterialRow, "text_version" | "amount_pattern">): TextStyle {
+  return { textVersion: row.text_version ?? firstTextVersion, amountPattern: row.amount_pattern ?? "" };
 }
 
 export function toMaterial(row: MaterialRow, leaseMs: number, parked = false): ChallengeMaterial {
@@ -70,5 +79,6 @@ export function toMaterial(row: MaterialRow, leaseMs: number, parked = false): C
     locale: row.locale,
     brand: row.brand,
     webOtpHost: row.web_otp_host,
+    ...toTextStyle(row),
   };
 }

@@ -1,6 +1,7 @@
 import type { Channel } from "../domain/challenge.ts";
 import { openStatuses, type SignatureStatus } from "../domain/signature.ts";
 import type { CodeMaterial } from "../domain/stores.ts";
+import { toTextStyle } from "./challenge-material.ts";
 import { type Database, recordset } from "./database.ts";
 
 export interface CodeQuestion {
@@ -22,6 +23,8 @@ interface Row {
   readonly channel: Channel;
   readonly brand: string;
   readonly web_otp_host: string;
+  readonly text_version: number | null;
+  readonly amount_pattern: string | null;
   readonly text_life_ms: number;
 }
 
@@ -36,6 +39,7 @@ export async function codeMaterials(
     with ${db.now()}
     select n.item, s.code_nonce, s.code_key_id, s.transaction_digest, s.phone_sealed, s.seal_key_id,
       s.transaction_sealed, s.locale, c.id as challenge_id, c.channel, c.brand, c.web_otp_host,
+      c.text_version, c.amount_pattern,
       (extract(epoch from s.expires_at - c.created_at) * 1000)::float8 as text_life_ms,
       case when s.status = any (${openStatuses}::text[]) and s.expires_at <= t.now
         then 'expired' else s.status end as status
@@ -62,6 +66,7 @@ function toCodeMaterial(row: Row): CodeMaterial {
       channel: row.channel,
       brand: row.brand,
       webOtpHost: row.web_otp_host,
+      ...toTextStyle(row),
       textLifeMs: row.text_life_ms,
     },
   };

@@ -1,4 +1,5 @@
 import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
+import { newestTextVersion } from "../domain/message-texts.ts";
 import type { ProviderResult } from "../domain/provider.ts";
 import type { Signature } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
@@ -24,9 +25,12 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   readonly #db: Database;
   readonly #acceptances: Acceptances;
 
-  /** @param settleMs from the acceptance of what was sent again to the first last look at the provider's list */
-  constructor(db: Database, settleMs = 2000) {
-    super(db);
+  /**
+   * @param settleMs from the acceptance of what was sent again to the first last look at the provider's list
+   * @param newestText challenges whose text is of a later version are left to other replicas
+   */
+  constructor(db: Database, settleMs = 2000, newestText = newestTextVersion) {
+    super(db, newestText);
     this.#db = db;
     this.#acceptances = new Acceptances(db, settleMs);
   }

@@ -1,6 +1,7 @@
 import type { ChainedEvent } from "../domain/chain.ts";
 import type { ChallengeRecord, Dossier } from "../domain/evidence-store.ts";
 import type { SignatureStatus } from "../domain/signature.ts";
+import { toTextStyle } from "./challenge-material.ts";
 import type { Database } from "./database.ts";
 import { toCheckpoint, toSeal } from "./seals.ts";
 import { type ChallengeRow, challengeColumns, toChallenge } from "./snapshot.ts";
@@ -26,6 +27,8 @@ type RecordRow = ChallengeRow & {
   readonly calls: number;
   readonly brand: string;
   readonly web_otp_host: string;
+  readonly text_version: number | null;
+  readonly amount_pattern: string | null;
   readonly text_life_ms: number;
 };
 
@@ -34,6 +37,7 @@ const toRecord = (row: RecordRow): ChallengeRecord => ({
   calls: row.calls,
   brand: row.brand,
   webOtpHost: row.web_otp_host,
+  ...toTextStyle(row),
   textLifeMs: row.text_life_ms,
 });
 
@@ -53,6 +57,7 @@ export async function readDossier(db: Database, signatureId: string): Promise<Do
       tx<RecordRow[]>`
         with ${db.now()}
         select s.expires_at, ${challengeColumns(sql)}, c.calls, c.brand, c.web_otp_host,
+          c.text_version, c.amount_pattern,
           (extract(epoch from s.expires_at - c.created_at) * 1000)::float8 as text_life_ms
         from t, signature s join challenge c on c.signature_id = s.id
         where s.id = ${signatureId}::uuid

@@ -1,3 +1,5 @@
+import type { Fragment } from "postgres";
+import { firstTextVersion } from "../domain/message-texts.ts";
 import { openStatuses } from "../domain/signature.ts";
 import type { ChallengeMaterial, Lease } from "../domain/stores.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
@@ -7,9 +9,17 @@ import { appendedEvents, movedChain } from "./timeline.ts";
 /** Who may work on a challenge: every change of hands raises the epoch, which ends the earlier owner's right. */
 export class Leases {
   readonly #db: Database;
+  readonly #newestText: number;
 
-  constructor(db: Database) {
+  /** @param newestText the newest version of texts that this process can make again: it leaves later ones to others */
+  constructor(db: Database, newestText: number) {
     this.#db = db;
+    this.#newestText = newestText;
+  }
+
+  /** Whether this process can make the text of the challenge `c` again. */
+  #readable(): Fragment {
+    return this.#db.sql`coalesce(c.text_version, ${firstTextVersion}) <= ${this.#newestText}::int`;
   }
 
   async park(challengeId: string, lease: Lease, pauseMs: number): Promise<void> {
@@ -33,6 +43,7 @@ export class Leases {
         select s.*, t.now, c.id as challenge_id, c.lease_epoch
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid and c.status = 'pending' and c.lease_until is null
+          and ${this.#readable()}
           and s.status = any (${openStatuses}::text[]) and s.expires_at > t.now
         for update of s, c
       ), d as (
@@ -56,11 +67,11 @@ export class Leases {
     const { sql } = this.#db;
     const [row] = await sql<MaterialRow[]>`
       with ${this.#db.now()}, c as (
-        update challenge set lease_epoch = lease_epoch + 1, lease_until = t.now + ${milliseconds(sql, leaseMs)},
+        update challenge c set lease_epoch = c.lease_epoch + 1, lease_until = t.now + ${milliseconds(sql, leaseMs)},
           lease_parked = false
         from t
-        where id = ${challengeId}::uuid and lease_until is not null and lease_parked
-        returning challenge.*
+        where c.id = ${challengeId}::uuid and c.lease_until is not null and c.lease_parked and ${this.#readable()}
+        returning c.*
       )
       select ${materialColumns(sql)} from t, c join signature s on s.id = c.signature_id`;
     return row && toMaterial(row, leaseMs);
@@ -72,7 +83,7 @@ export class Leases {
       with ${this.#db.now()}, l as (
         select s.*, t.now, c.id as challenge_id, c.lease_epoch, c.lease_parked
         from t, challenge c join signature s on s.id = c.signature_id
-        where c.lease_until <= (select now from t)
+        where c.lease_until <= (select now from t) and ${this.#readable()}
         order by c.lease_until
         limit ${limit}::int
         for update of s, c skip locked

@@ -144,10 +144,11 @@ export class PostgresSignatureStore implements SignatureStore {
         returning signature.*
       ), c as (
         insert into challenge
-          (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
-           calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
+          (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, text_version,
+           amount_pattern, created_at, calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
         select ${challenge.id}::uuid, u.id, u.challenges, ${challenge.channel}, ${challenge.provider}, 'pending',
-          ${challenge.maskedDestination}, ${challenge.brand}, ${challenge.webOtpHost}, x.now, 1,
+          ${challenge.maskedDestination}, ${challenge.brand}, ${challenge.webOtpHost}, ${challenge.textVersion}::smallint,
+          ${challenge.amountPattern}, x.now, 1,
           ${challenge.calls - 1}::int, x.now, x.now, 0, 1, x.now + ${milliseconds(sql, challenge.leaseMs)}, false
         from x, u
         returning *

@@ -40,7 +40,8 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
         id uuid, customer_pseudonym bytea, customer_key_id text, customer_guards bytea[], phone_guards bytea[],
         transaction_digest bytea, transaction_sealed bytea, phone_sealed bytea, seal_key_id text, code_nonce bytea,
         code_key_id text, attempts smallint, locale text, first_factor text, life interval, challenge_id uuid,
-        channel text, provider text, masked_destination text, brand text, web_otp_host text, calls_left smallint,
+        channel text, provider text, masked_destination text, brand text, web_otp_host text,
+        text_version smallint, amount_pattern text, calls_left smallint,
         lease interval, details text[])
     ), k as (
       insert into idempotency_key
@@ -68,10 +69,10 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
       from h join n on n.id = h.id
     ), c as (
       insert into challenge
-        (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, created_at,
-         calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
+        (id, signature_id, number, channel, provider, status, masked_destination, brand, web_otp_host, text_version,
+         amount_pattern, created_at, calls, calls_left, first_call_at, last_call_at, look_ups, lease_epoch, lease_until, lease_parked)
       select n.challenge_id, n.id, 1, n.channel, n.provider, 'pending', n.masked_destination, n.brand,
-        n.web_otp_host, h.now, 1, n.calls_left, h.now, h.now, 0, 1, h.now + n.lease, false
+        n.web_otp_host, n.text_version, n.amount_pattern, h.now, 1, n.calls_left, h.now, h.now, 0, 1, h.now + n.lease, false
       from h join n on n.id = h.id
     )
     select h.id, h.now as begun_at, cardinality(h.hashes) as version,
@@ -161,6 +162,8 @@ function toRecord({ key, signature, limits }: Start) {
     masked_destination: challenge.maskedDestination,
     brand: challenge.brand,
     web_otp_host: challenge.webOtpHost,
+    text_version: challenge.textVersion,
+    amount_pattern: challenge.amountPattern,
     calls_left: challenge.calls - 1,
     lease: `${challenge.leaseMs} milliseconds`,
     details: [signatureStarted(key, signature), challengeCreated(challenge)],

@@ -1,4 +1,5 @@
 import type { Fragment } from "postgres";
+import { firstTextVersion, newestTextVersion } from "../domain/message-texts.ts";
 import type { Claim, UpkeepStore, UpkeepTask } from "../domain/upkeep-store.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
 import { closedChallenges, closedSignature, erasedPhone } from "./closing.ts";
@@ -34,10 +35,13 @@ const listedWithinMs = 60_000;
 /** What falls due without a caller. Batches are bounded and skip rows that another replica holds. */
 export class PostgresUpkeepStore implements UpkeepStore {
   readonly #db: Database;
+  readonly #newestText: number;
   readonly #done: Gathering<Done, undefined>;
 
-  constructor(db: Database) {
+  /** @param newestText last looks at texts of a later version are left to other replicas */
+  constructor(db: Database, newestText = newestTextVersion) {
     this.#db = db;
+    this.#newestText = newestText;
     this.#done = new Gathering((done) => markDone(db, done), { kindOf: ({ task }) => task });
   }
 
@@ -189,6 +193,7 @@ export class PostgresUpkeepStore implements UpkeepStore {
     return sql`
       with ${this.#db.now()}, l as (
         select c.id, t.now from t, challenge c where c.${column} <= (select now from t)
+          and (${task} <> 'last_look_up' or coalesce(c.text_version, ${firstTextVersion}) <= ${this.#newestText}::int)
         order by c.${column} limit ${limit}::int for update of c skip locked
       ), c as (
         update challenge set ${column} = l.now + ${milliseconds(sql, againMs)} from l where challenge.id = l.id

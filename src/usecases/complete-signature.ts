@@ -1,6 +1,7 @@
 import { Failure } from "../domain/failure.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
 import type { BlockRules } from "../domain/limits.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
 import { type CompletionProof, type Consent, signReceipt } from "../domain/receipt.ts";
@@ -32,6 +33,7 @@ interface Deps {
   readonly receipts: KeepReceipts;
   readonly keys: KeySource;
   readonly observer: Observer;
+  readonly texts: MessageTexts;
   readonly block: BlockRules;
   /** Undefined: off. */
   readonly pumping: PumpingGuard | undefined;
@@ -47,14 +49,14 @@ export class CompleteSignature {
 
   /** @throws Failure as the contract lists them */
   async execute(command: CompleteSignatureCommand): Promise<CompletedSignature> {
-    const { closings, keys, observer } = this.#deps;
+    const { closings, keys, observer, texts } = this.#deps;
     const { caller, signatureId } = command;
     const material = await closings.codeMaterial(caller, signatureId);
     if (material === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     if (!isOpen(material.status)) throw closedFailure(material.status);
 
     const verdict = await this.#verdict(command, material);
-    const agreed = verdict === "match" ? await consentTo(keys, signatureId, material) : undefined;
+    const agreed = verdict === "match" ? await consentTo(keys, texts, signatureId, material) : undefined;
     const completion = await closings.complete(
       caller,
       signatureId,

@@ -1,5 +1,6 @@
 import type { Clock } from "../domain/clock.ts";
 import type { KeySource } from "../domain/keys.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { type CallPermit, LeaseLost, ProviderError } from "../domain/provider.ts";
 import type { SendingPlan } from "../domain/sending-policy.ts";
@@ -20,6 +21,7 @@ interface Deps {
   readonly lines: ReadonlyMap<string, ProviderLine>;
   readonly deliveries: DeliveryStore;
   readonly keys: KeySource;
+  readonly texts: MessageTexts;
   readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly observer: Observer;
@@ -52,7 +54,7 @@ export class DeliverChallenge {
 
   /** Sends a challenge that had been given up, with fresh calls. */
   async again(material: ChallengeMaterial, startedAt: number, signal: AbortSignal): Promise<DeliveryEnd> {
-    const challenge = await openChallenge(this.#deps.keys, material);
+    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
     // An outcome that was unknown once is only ever looked up where it may not be sent again.
@@ -81,7 +83,7 @@ export class DeliverChallenge {
     startedAt: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const challenge = await openChallenge(this.#deps.keys, material);
+    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return;
     const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
     await this.#lookUp.forDuplicates(run, signal);
@@ -93,7 +95,7 @@ export class DeliverChallenge {
     signal: AbortSignal,
     maySend: boolean,
   ): Promise<DeliveryEnd> {
-    const challenge = await openChallenge(this.#deps.keys, material);
+    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
     const standing = { version: material.version, accepted: undefined };

@@ -2,6 +2,7 @@ import { type EvidencePack, type PackedCheckpoint, packFormat, signPack } from "
 import type { ChallengeRecord, Dossier, EvidenceStore, ProviderReceipt } from "../domain/evidence-store.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import { jwks, textDigest } from "../domain/receipt.ts";
 import { type Checkpoint, type Seal, sealLeaf } from "../domain/seal-statement.ts";
 import { canonicalTransaction, type Transaction } from "../domain/transaction.ts";
@@ -12,6 +13,7 @@ interface Deps {
   readonly evidence: EvidenceStore;
   readonly keys: KeySource;
   readonly sealing: SealSignatures;
+  readonly texts: MessageTexts;
   /** Whether a proof is that of these parameters under one of the evidence keys. */
   readonly proves: (receipt: ProviderReceipt) => boolean;
 }
@@ -29,7 +31,7 @@ export class ExportEvidence {
    * @throws Failure SERVICE_UNAVAILABLE where a key is not known
    */
   async execute(signatureId: string): Promise<EvidencePack | undefined> {
-    const { evidence, keys, sealing } = this.#deps;
+    const { evidence, keys, sealing, texts } = this.#deps;
     await sealing.seal(signatureId);
     const dossier = await evidence.dossier(signatureId);
     if (dossier === undefined) return undefined;
@@ -42,7 +44,7 @@ export class ExportEvidence {
       signature: summary(dossier),
       transaction: JSON.parse(canonicalTransaction(transaction)) as Record<string, unknown>,
       challenges: dossier.challenges.map((record) =>
-        packedChallenge(record, dossier.locale, transaction, confirmed),
+        packedChallenge(texts, record, dossier.locale, transaction, confirmed),
       ),
       provider_receipts: dossier.providerReceipts.map((receipt) => ({
         challenge_id: receipt.challengeId,
@@ -120,12 +122,13 @@ function confirmedText({ events }: Dossier): { challengeId: string; digest: stri
 }
 
 function packedChallenge(
+  texts: MessageTexts,
   { challenge, calls, ...record }: ChallengeRecord,
   locale: string,
   transaction: Transaction,
   confirmed: { challengeId: string; digest: string } | undefined,
 ): EvidencePack["challenges"][number] {
-  const text = maskedText(locale, record, transaction);
+  const text = maskedText(texts, locale, record, transaction);
   // Templates may have changed since: what was confirmed is shown as it was, or not at all.
   const isAsConfirmed = confirmed?.challengeId !== challenge.id || textDigest(text) === confirmed.digest;
   return {

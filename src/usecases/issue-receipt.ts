@@ -1,6 +1,7 @@
 import type { ReceiptKeeper } from "../domain/evidence-store.ts";
 import { type KeySource, keyById, primaryKey } from "../domain/keys.ts";
 import { MASKED_CODE } from "../domain/message.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import {
   type Consent,
   type ReceiptFacts,
@@ -32,20 +33,22 @@ export async function openTransaction(
 
 /** The text of a challenge with stars for the code; no key of the code is needed for it. */
 export function maskedText(
+  texts: MessageTexts,
   locale: string,
   origin: Omit<TextOrigin, "id" | "channel">,
   transaction: Transaction,
 ): string {
-  return challengeText({ ...origin, locale, transaction, code: MASKED_CODE }).text;
+  return challengeText(texts, { ...origin, locale, transaction, code: MASKED_CODE }).text;
 }
 
 /**
  * What a right code consents to, settled before the completion is committed with it, together with the seed
  * that will sign: nothing can be missing afterwards.
- * @throws Failure SERVICE_UNAVAILABLE where a key is not known; nothing has been consumed by then
+ * @throws Failure SERVICE_UNAVAILABLE where a key or the version of the text is not known; nothing has been consumed by then
  */
 export async function consentTo(
   keys: KeySource,
+  texts: MessageTexts,
   signatureId: string,
   material: ConsentMaterial,
 ): Promise<{ consent: Consent; seed: Uint8Array }> {
@@ -55,7 +58,7 @@ export async function consentTo(
   const consent = {
     challengeId: challenge.id,
     channel: challenge.channel,
-    textDigest: textDigest(maskedText(locale, challenge, transaction)),
+    textDigest: textDigest(maskedText(texts, locale, challenge, transaction)),
     receiptKeyId: id,
   };
   return { consent, seed: key };

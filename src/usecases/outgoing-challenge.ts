@@ -1,7 +1,11 @@
+import { amountPattern } from "../domain/amount-pattern.ts";
 import type { Channel } from "../domain/challenge.ts";
 import { minorDigits } from "../domain/currencies.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
-import { renderMessage } from "../domain/message.ts";
+import { type MessageInput, type RenderedMessage, renderMessage } from "../domain/message.ts";
+import { languageOf, type MessageAmount } from "../domain/message-templates.ts";
+import type { MessageTexts, TextStyle } from "../domain/message-texts.ts";
+import type { Money } from "../domain/money.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import { unseal } from "../domain/seal.ts";
 import type { ChallengeMaterial } from "../domain/stores.ts";
@@ -20,7 +24,7 @@ export interface OutgoingChallenge {
 }
 
 /** What the text of a challenge is made of; all of it stands in its row. */
-export interface TextInputs {
+export interface TextInputs extends TextStyle {
   readonly locale: string;
   readonly brand: string;
   readonly webOtpHost: string;
@@ -30,12 +34,13 @@ export interface TextInputs {
   readonly code: string;
 }
 
-export function challengeText(inputs: TextInputs): ReturnType<typeof renderMessage> {
+/** @throws Failure SERVICE_UNAVAILABLE where a newer replica wrote the text */
+export function challengeText(texts: MessageTexts, inputs: TextInputs): RenderedMessage {
   const { amount } = inputs.transaction;
-  return renderMessage({
+  const input: MessageInput = {
     locale: inputs.locale,
     code: inputs.code,
-    amount: amount && { ...amount, minorDigits: minorDigits(amount.currencyCode) ?? 2 },
+    amount: amount && shownAmount(amount, inputs),
     payee: inputs.transaction.payee,
     payeeAccount: inputs.transaction.payeeAccount,
     description: inputs.transaction.description,
@@ -43,19 +48,45 @@ export function challengeText(inputs: TextInputs): ReturnType<typeof renderMessa
     minutes: Math.max(1, Math.floor(inputs.textLifeMs / 60_000)),
     brand: inputs.brand,
     webOtpHost: inputs.webOtpHost,
-  });
+  };
+  return renderMessage(input, texts.of(inputs.textVersion));
+}
+
+/** A row of before patterns were kept has none: the amount is written after the text's language. */
+function shownAmount(amount: Money, { locale, amountPattern: pattern }: TextInputs): MessageAmount {
+  const digits = minorDigits(amount.currencyCode) ?? 2;
+  return {
+    ...amount,
+    minorDigits: digits,
+    pattern: pattern || amountPattern("", languageOf(locale, "es"), digits),
+  };
+}
+
+/**
+ * The number that a challenge goes to; undefined once it is erased.
+ * @throws Failure SERVICE_UNAVAILABLE where the key is not known
+ */
+export async function openDestination(
+  source: KeySource,
+  { signatureId, sealKeyId, phoneSealed }: ChallengeMaterial,
+): Promise<string | undefined> {
+  if (phoneSealed === null) return undefined;
+  const sealKey = await keyById(source, "phoneSeal", sealKeyId);
+  return unseal(sealKey, signatureId, "phone-number-v1", phoneSealed);
 }
 
 /**
  * Opens what the database keeps sealed and makes the same text again.
  * @returns undefined once the phone number is erased
- * @throws Failure SERVICE_UNAVAILABLE where a key is not known
+ * @throws Failure SERVICE_UNAVAILABLE where a key or the version of the text is not known
  */
 export async function openChallenge(
   source: KeySource,
+  texts: MessageTexts,
   material: ChallengeMaterial,
 ): Promise<OutgoingChallenge | undefined> {
-  if (material.phoneSealed === null) return undefined;
+  const to = await openDestination(source, material);
+  if (to === undefined) return undefined;
   const sealKey = await keyById(source, "phoneSeal", material.sealKeyId);
   const pepper = await keyById(source, "codePepper", material.codeKeyId);
   const { signatureId } = material;
@@ -72,7 +103,7 @@ export async function openChallenge(
     challengeId: material.challengeId,
     channel: material.channel,
     provider: material.provider,
-    to: unseal(sealKey, signatureId, "phone-number-v1", material.phoneSealed),
-    ...challengeText({ ...material, transaction, code }),
+    to,
+    ...challengeText(texts, { ...material, transaction, code }),
   };
 }

@@ -5,6 +5,7 @@ import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
 import { chooseRoute, type Route } from "../domain/routing.ts";
 import { closedFailure, type Signature } from "../domain/signature.ts";
@@ -21,7 +22,7 @@ import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
-import { openChallenge } from "./outgoing-challenge.ts";
+import { openChallenge, openDestination } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
@@ -42,6 +43,7 @@ interface Deps {
   readonly deliveries: DeliveryStore;
   readonly reader: SignatureReader;
   readonly keys: KeySource;
+  readonly texts: MessageTexts;
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
   readonly inFlight: InFlight;
@@ -66,7 +68,7 @@ export class SendChallenge {
 
   /** @throws Failure as the contract lists them */
   async execute(command: SendChallengeCommand, waitMs: number): Promise<StartedSignature> {
-    const { clock, keys, signatures } = this.#deps;
+    const { clock, keys, signatures, texts } = this.#deps;
     const entered = clock.now();
     const leftMs = () => waitMs - (clock.now() - entered);
     const { caller, signatureId } = command;
@@ -94,7 +96,7 @@ export class SendChallenge {
     if (material === undefined || material.challengeId !== challenge.id) {
       return { signature: resend.signature, replayed: false };
     }
-    const outgoing = await openChallenge(keys, material);
+    const outgoing = await openChallenge(keys, texts, material);
     if (outgoing === undefined) return { signature: resend.signature, replayed: false };
     const start = { lease: resend.lease, startedAt, calls: challenge.calls, lifeMs: material.lifeLeftMs };
     const { deliver, inFlight } = this.#deps;
@@ -108,13 +110,13 @@ export class SendChallenge {
     key: RequestKey,
     waitMs: number,
   ): Promise<{ challenge: NewChallenge; startedAt: number; resend: Resend }> {
-    const { clock, keys, random, routes, signatures, challenge: made } = this.#deps;
+    const { clock, keys, random, routes, signatures, texts, challenge: made } = this.#deps;
     const { caller, signatureId } = command;
     const latest = await signatures.material(caller, signatureId);
     if (latest === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     const route = chooseRoute(routes, command.channel ?? latest.channel);
-    const opened = await openChallenge(keys, latest);
-    const masked = opened && parsePhoneNumber(new Faults(), "", opened.to)?.masked;
+    const to = await openDestination(keys, latest);
+    const masked = to && parsePhoneNumber(new Faults(), "", to)?.masked;
     const challenge: NewChallenge = {
       id: random.uuid(),
       ...route,
@@ -122,6 +124,8 @@ export class SendChallenge {
       maskedDestination: masked ?? "+*** *** ***",
       orderedBy: command.orderedBy,
       ...made,
+      textVersion: texts.current,
+      amountPattern: latest.amountPattern,
     };
     let startedAt = clock.now();
     let resend = await this.#resend(key, signatureId, challenge);
@@ -129,7 +133,7 @@ export class SendChallenge {
       startedAt = clock.now();
       resend = await this.#resend(key, signatureId, challenge);
     }
-    if (resend.outcome === "created" && opened !== undefined) this.#deps.pumping?.sent(opened.to);
+    if (resend.outcome === "created" && to !== undefined) this.#deps.pumping?.sent(to);
     return { challenge, startedAt, resend };
   }
 

@@ -1,11 +1,14 @@
+import { amountPattern } from "../domain/amount-pattern.ts";
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import { minorDigits } from "../domain/currencies.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { StartLimits } from "../domain/limits.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
+import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
@@ -67,6 +70,7 @@ interface Deps {
   readonly signatures: SignatureStore;
   readonly reader: SignatureReader;
   readonly keys: KeySource;
+  readonly texts: MessageTexts;
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
   readonly inFlight: InFlight;
@@ -216,7 +220,7 @@ export class StartSignature {
   }
 
   #compose(command: StartSignatureCommand, { canonical, digest }: Signed, route: Route): Composed {
-    const { keys, random, challenge: rules, attempts } = this.#deps;
+    const { keys, random, challenge: rules, attempts, texts, defaultLanguage } = this.#deps;
     const rings = keys.current();
     const pepper = primaryKey(rings.codePepper);
     const sealKey = primaryKey(rings.phoneSeal);
@@ -227,12 +231,14 @@ export class StartSignature {
     const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
     const { transaction, phoneNumber } = command;
     // Kept as the language that the text is in: another default later makes no other text.
-    const locale = languageOf(command.locale, this.#deps.defaultLanguage);
+    const locale = languageOf(command.locale, defaultLanguage);
     const { brand, webOtpHost } = rules;
-    const message = challengeText({
+    const style = { textVersion: texts.current, amountPattern: patternOf(command, locale) };
+    const message = challengeText(texts, {
       locale,
       brand,
       webOtpHost,
+      ...style,
       textLifeMs: command.ttlMs,
       transaction,
       code,
@@ -253,13 +259,19 @@ export class StartSignature {
       locale,
       firstFactor: command.firstFactor,
       ttlMs: command.ttlMs,
-      challenge: { id: challengeId, ...route, maskedDestination: phoneNumber.masked, ...rules },
+      challenge: { id: challengeId, ...route, maskedDestination: phoneNumber.masked, ...rules, ...style },
     };
     return {
       record,
       outgoing: { signatureId: id, challengeId, ...route, to: phoneNumber.e164, ...message },
     };
   }
+}
+
+/** How the amount is written: kept with the challenge, because another Node may know its region otherwise. */
+function patternOf({ locale, transaction: { amount } }: StartSignatureCommand, language: Language): string {
+  if (amount === undefined) return "";
+  return amountPattern(locale, language, minorDigits(amount.currencyCode) ?? 2);
 }
 
 /** What makes two calls with one key the same request. */

@@ -48,10 +48,14 @@ test("every method of every store gets all arguments through what is around it, 
   for (const tracing of [started.telemetry.tracing, spans.tracing]) {
     const arrived = new Map<string, unknown[]>();
     const methods = new Map<string, string[]>();
-    const stores = openStores(database, { settleMs: 2000, provideFeedback: true }, (name, store) => {
-      methods.set(name, methodsOf(store));
-      return instrumentedStore(recording(store, arrived), { tracing, instruments, name });
-    });
+    const stores = openStores(
+      database,
+      { settleMs: 2000, provideFeedback: true, newestText: 1 },
+      (name, store) => {
+        methods.set(name, methodsOf(store));
+        return instrumentedStore(recording(store, arrived), { tracing, instruments, name });
+      },
+    );
     expect(methods.size).toBe(Object.keys(stores).length);
     const decorated = [...methods.values()];
     for (const [n, store] of Object.values(stores).entries()) {

@@ -4,6 +4,8 @@ import type { SignatureConfig } from "../../src/config/signature.ts";
 import { Failure } from "../../src/domain/failure.ts";
 import type { KeySource } from "../../src/domain/keys.ts";
 import type { BlockRules, StartLimits } from "../../src/domain/limits.ts";
+import type { Language } from "../../src/domain/message-templates.ts";
+import { MessageTexts } from "../../src/domain/message-texts.ts";
 import { receivesSms } from "../../src/domain/number-type.ts";
 import type { Observation } from "../../src/domain/observation.ts";
 import type { PrefixTrafficStore } from "../../src/domain/pumping.ts";
@@ -36,6 +38,10 @@ export interface ReplicaSettings {
   /** 0, the default: no limit. */
   readonly callerPerSecond?: number;
   readonly callerGrants?: CallerGrants;
+  readonly texts?: MessageTexts;
+  readonly brand?: string;
+  readonly webOtpHost?: string;
+  readonly defaultLanguage?: Language;
   readonly pumping?: SignatureConfig["pumping"];
   readonly prefixTraffic?: PrefixTrafficStore;
 }
@@ -77,7 +83,9 @@ export class Replica {
       ...{ provider: provider.name, clock, random, rate: new UnlimitedRate(), ...sending, retryDelaysMs },
       ...{ askTimeoutMs: 5000, maxInFlight: 1000, breaker: settings.breaker },
     });
-    const stores = openStores(database, { ...sending, provideFeedback: true }, (_name, store) => store);
+    const texts = settings.texts ?? new MessageTexts();
+    const known = { ...sending, provideFeedback: true, newestText: texts.newest };
+    const stores = openStores(database, known, (_name, store) => store);
     const nothingDue: MessageUpkeep = { confirm: async () => "done", redact: async () => "done" };
     const built = buildUseCases(
       {
@@ -90,7 +98,7 @@ export class Replica {
         routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
         breakers: [],
         messages: settings.messages ?? nothingDue,
-        ...{ keys, clock, random, observer },
+        ...{ keys, texts, clock, random, observer },
         ownPerSecond: () => undefined,
       },
       { signature: signatureConfig(settings), twilio: { retryDelaysMs } },
@@ -196,7 +204,10 @@ function signatureConfig(settings: ReplicaSettings) {
     attempts: settings.attempts ?? 3,
     resendCooldownMs: resend.cooldownMs ?? 30_000,
     resendMax: resend.most ?? 5,
-    ...{ brand: "", webOtpHost: "", defaultLanguage: "es" as const, retentionDays: 400 },
+    brand: settings.brand ?? "",
+    webOtpHost: settings.webOtpHost ?? "",
+    defaultLanguage: settings.defaultLanguage ?? ("es" as const),
+    retentionDays: 400,
     allowedCountries: settings.allowedCountries ?? "*",
     allowedNumberTypes: receivesSms,
     limits: { ...limits, callerPerSecond: settings.callerPerSecond ?? 0 },

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll } from "vitest";
 import { Failure } from "../../src/domain/failure.ts";
 import { type KeyRing, pseudonyms } from "../../src/domain/keys.ts";
+import { newestTextVersion } from "../../src/domain/message-texts.ts";
 import type { NewSignature } from "../../src/domain/stores.ts";
 import { openStores } from "../../src/main/stores.ts";
 import { Database } from "../../src/postgres/database.ts";
@@ -14,7 +15,11 @@ export async function useReplicas() {
   for (const db of dbs) afterAll(() => db.close());
   const replicas = dbs.map((db) => ({
     db,
-    ...openStores(db, { settleMs: 2000, provideFeedback: true }, (_name, store) => store),
+    ...openStores(
+      db,
+      { settleMs: 2000, provideFeedback: true, newestText: newestTextVersion },
+      (_name, store) => store,
+    ),
   }));
   const [first, second] = replicas;
   if (first === undefined || second === undefined) throw new Error("no replicas");

@@ -109,9 +109,9 @@ export class Service {
   }
 
   /** A start whose process dies in its first call, which the provider has taken or not. */
-  async diedInCall(command: StartSignatureCommand, taken: boolean) {
+  async diedInCall(command: StartSignatureCommand, taken: boolean, settings: ReplicaSettings = {}) {
     const { provider, time } = this;
-    const replica = this.replica();
+    const replica = this.replica(settings);
     const held = provider.holdNext({ error: provider.error("unknown", "connection"), accepted: taken });
     replica.startSignature.execute(command, 20_000).catch(() => undefined);
     await provider.called(1);

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { afterAll, expect } from "vitest";
+import { newestTextVersion } from "../../src/domain/message-texts.ts";
 import type { NewChallenge, NewSignature, RequestKey } from "../../src/domain/stores.ts";
 import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
 import { Database } from "../../src/postgres/database.ts";
@@ -56,6 +57,8 @@ export function aNewChallenge(over: Partial<NewChallenge> = {}): NewChallenge {
     maskedDestination: "+34 *** *** 001",
     brand: "",
     webOtpHost: "",
+    textVersion: newestTextVersion,
+    amountPattern: "#.##0,00",
     calls: 4,
     leaseMs: 20_000,
     ...over,

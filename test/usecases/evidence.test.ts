@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { packFault } from "../../src/domain/evidence-check.ts";
 import { evidenceText } from "../../src/domain/evidence-text.ts";
 import type { KeySource, Keys } from "../../src/domain/keys.ts";
+import { MessageTexts } from "../../src/domain/message-texts.ts";
 import { jwks } from "../../src/domain/receipt.ts";
 import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
 import { keptParameters } from "../../src/twilio/kept-parameters.ts";
@@ -17,7 +18,8 @@ const service = await useService();
 const { time, keys, sql } = service;
 const evidence = new PostgresEvidenceStore(service.database);
 const sealing = new SealSignatures({ evidence, keys });
-const exporting = new ExportEvidence({ evidence, keys, sealing, proves: () => true });
+const texts = new MessageTexts();
+const exporting = new ExportEvidence({ evidence, keys, sealing, texts, proves: () => true });
 const never = new AbortController().signal;
 
 async function started(replica: Replica, over: Parameters<typeof aStartCommand>[0] = {}) {
@@ -254,12 +256,16 @@ describe("a dispute pack", () => {
     await replica.recordReceipt.execute(aReceipt(challengeId, sid));
     const later = rotated();
     const sealingLater = new SealSignatures({ evidence, keys: later });
-    await new ExportEvidence({ evidence, keys: later, sealing: sealingLater, proves: () => true }).execute(
-      id,
-    );
+    await new ExportEvidence({
+      evidence,
+      keys: later,
+      sealing: sealingLater,
+      texts,
+      proves: () => true,
+    }).execute(id);
     await time.pass(86_400_000 + 3_600_000);
     const pack = await new ExportEvidence({
-      ...{ evidence, keys: later, sealing: sealingLater, proves: () => true },
+      ...{ evidence, keys: later, sealing: sealingLater, texts, proves: () => true },
     }).execute(id);
     expect(pack?.seals.map((seal) => seal.key_id)).toEqual(["k1", "k2"]);
     expect(pack?.checkpoints).toHaveLength(2);

@@ -105,6 +105,9 @@ export const challenge = pgTable(
     /** What the text was made with, so that each retry and look-up renders the same. */
     brand: text("brand").notNull(),
     webOtpHost: text("web_otp_host").notNull(),
+    /** Null is 1, as replicas of before versions write it; see message-texts.ts. */
+    textVersion: smallint("text_version"),
+    amountPattern: text("amount_pattern"),
     createdAt: instant("created_at").notNull(),
     sentAt: instant("sent_at"),
     deliveredAt: instant("delivered_at"),

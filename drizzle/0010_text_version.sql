@@ -1,0 +1,2 @@
+ALTER TABLE "challenge" ADD COLUMN "text_version" smallint;--> statement-breakpoint
+ALTER TABLE "challenge" ADD COLUMN "amount_pattern" text;
