@@ -2,6 +2,7 @@ import { ConfigError } from "./config/config-error.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
 import { Secret } from "./config/secret.ts";
 import { readRetentionDays, readSignature, type SignatureConfig } from "./config/signature.ts";
+import { checkTiming } from "./config/timing.ts";
 import { readTwilio, type TwilioConfig } from "./config/twilio.ts";
 import { readVault, type VaultConfig } from "./config/vault.ts";
 import { lintTemplates } from "./domain/message-linter.ts";
@@ -82,7 +83,7 @@ export function readConfig(variables: Variables): Config {
     publicUrl: env.url("PUBLIC_URL"),
     vault,
     twilio,
-    signature: readSignature(env, sandbox, twilio.timeoutMs),
+    signature: readSignature(env, sandbox),
     logLevel: env.oneOf("LOG_LEVEL", ["debug", "info", "warn", "error"], "info"),
     drainMs: env.number("DRAIN_SECONDS", 30, 0, 600) * 1000,
     otel: readOtel(variables),
@@ -90,6 +91,7 @@ export function readConfig(variables: Variables): Config {
   checkListeners(env, config);
   checkSandbox(env, config);
   checkTemplates(env, config.signature);
+  checkTiming(env, config);
   env.refuseUnknown(
     ["TWILIO_", "SIGNATURE_"],
     [

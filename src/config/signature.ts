@@ -33,14 +33,9 @@ export interface SignatureConfig {
   readonly block: { readonly failures: number; readonly windowMs: number; readonly blockMs: number };
 }
 
-export function readSignature(env: Environment, sandbox: boolean, timeoutMs: number): SignatureConfig {
-  const leaseMs = env.number("SIGNATURE_LEASE_SECONDS", 20, 0.5, 600) * 1000;
-  // No call begins unless its whole timeout fits into the lease.
-  if (leaseMs < timeoutMs + 500) {
-    env.fault("SIGNATURE_LEASE_SECONDS", "must be at least TWILIO_TIMEOUT_SECONDS and half a second");
-  }
+export function readSignature(env: Environment, sandbox: boolean): SignatureConfig {
   return {
-    leaseMs,
+    leaseMs: env.number("SIGNATURE_LEASE_SECONDS", 20, 0.5, 600) * 1000,
     sweepMs: env.number("SIGNATURE_SWEEP_SECONDS", 1, 0.05, 60) * 1000,
     attempts: env.whole("SIGNATURE_ATTEMPTS", 3, 1, 5),
     resendCooldownMs: env.number("SIGNATURE_RESEND_SECONDS", 30, 0, 600) * 1000,

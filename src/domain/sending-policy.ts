@@ -15,6 +15,8 @@ export interface SendingPlan {
    * @throws LeaseLost where the call may not be made
    */
   begin(): Promise<CallPermit>;
+  /** Whether the right to call lasts for a wait of so many milliseconds before the next call. */
+  mayWait(ms: number): boolean;
   /** Makes the call that was begun. @throws ProviderError for every end but acceptance */
   call(permit: CallPermit, signal: AbortSignal): Promise<ProviderResult>;
   /** A call ended with a refusal or without a known outcome; for the record. */

@@ -1,3 +1,4 @@
+import { defaultTtlMs } from "../config/timing.ts";
 import type { Config } from "../config.ts";
 import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
@@ -10,9 +11,6 @@ import type { CheckName, Readiness } from "../telemetry/readiness.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { TlsSetup } from "./callers.ts";
 import type { UseCases } from "./use-cases.ts";
-
-/** Life of a signature whose request names none. */
-const defaultTtlMs = 300_000;
 
 interface Deps {
   readonly useCases: UseCases;

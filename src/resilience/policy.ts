@@ -113,7 +113,7 @@ export class CallPolicy implements SendingPolicy {
       const delayMs = retryDelaysMs[retries++];
       if (!last.retryable || delayMs === undefined) throw last;
       const waitMs = Math.max(this.#jitter(delayMs), last.retryAfterMs ?? 0);
-      if (!budget.allows(waitMs)) throw last;
+      if (!budget.allows(waitMs) || !plan.mayWait(waitMs)) throw last;
       await clock.sleep(waitMs, signal);
     }
   }

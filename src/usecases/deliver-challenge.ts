@@ -27,6 +27,9 @@ interface Deps {
   readonly observer: Observer;
 }
 
+/** What a call waits for its turn and for a place, after the pause before it. */
+const untilCalledMs = 2000;
+
 /** Known-once sending: each call is committed before it is made, and an unknown one is looked up first. */
 export class DeliverChallenge {
   readonly #deps: Deps;
@@ -135,6 +138,8 @@ export class DeliverChallenge {
     let standing: ChallengeStanding = { version: 0, accepted: undefined };
     let lookUps = 0;
     let absent = false;
+    // When the lease was renewed last, by the monotonic clock.
+    let renewedAt = startedAt;
     const plan: SendingPlan = {
       callsLeft: start.calls,
       lifeMs: start.lifeMs,
@@ -146,6 +151,7 @@ export class DeliverChallenge {
           const call = await deliveries.beginCall(challenge.challengeId, lease);
           if (call === undefined) throw new LeaseLost();
           startedAt = before;
+          renewedAt = before;
           attempt = call.attempt;
           lifeMs = call.lifeLeftMs;
         }
@@ -170,11 +176,15 @@ export class DeliverChallenge {
           attempt,
         });
         if (error.outcome === "unknown") {
+          renewedAt = clock.now();
           standing = await deliveries.unknown(challenge.challengeId, lease, error.providerErrorCode);
         }
       },
+      // A provider may ask for any pause; without the lease others would take over and not know of it.
+      mayWait: (ms) => clock.now() + ms + untilCalledMs <= renewedAt + lease.durationMs,
       resolve: async (_error, resolveSignal) => {
         const { resolution, knownBy } = await this.#lookUp.execute(run, standing, resolveSignal);
+        renewedAt = clock.now();
         lookUps += 1;
         absent = resolution === "absent";
         if (typeof resolution === "object") source = knownBy;

@@ -5,7 +5,7 @@ import { receivesSms } from "../../src/domain/number-type.ts";
 
 function read(variables: Record<string, string>, sandbox = false) {
   const env = new Environment({ SIGNATURE_ALLOWED_COUNTRIES: "*", ...variables });
-  return { ...readSignature(env, sandbox, 5000), faults: env.faults };
+  return { ...readSignature(env, sandbox), faults: env.faults };
 }
 
 test("limits and block have the documented defaults", () => {

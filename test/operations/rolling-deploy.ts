@@ -36,7 +36,7 @@ export async function rollOver(options: {
 }): Promise<RollingDeploy> {
   const { databaseUrl, rounds, callers, callsBetween, progress = () => undefined } = options;
   await using installation = await LiveInstallation.create(databaseUrl);
-  const env = { TWILIO_TIMEOUT_SECONDS: "5", SIGNATURE_LEASE_SECONDS: "6" };
+  const env = { TWILIO_TIMEOUT_SECONDS: "5", SIGNATURE_LEASE_SECONDS: "8" };
   const replicas = await Promise.all([installation.startReplica(env), installation.startReplica(env)]);
   installation.double.behaviour.latencyMs = 50;
   const target = `ipv4:${replicas.map(({ grpcAddress }) => grpcAddress).join(",")}`;

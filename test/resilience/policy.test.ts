@@ -102,6 +102,14 @@ describe("retries", () => {
     expect(plan.begins).toEqual([0, 4000, 5000]);
   });
 
+  it("end at once when the provider asks for more time than the right to call lasts", async () => {
+    const plan = new ScriptedPlan(clock, [{ ...busy, retryAfterMs: 10_000 }]);
+    plan.mostWaitMs = 9999;
+    const before = clock.now();
+    expect(await send(plan)).toMatchObject({ providerErrorCode: "20429", outcome: "not_accepted" });
+    expect({ waited: clock.now() - before, begins: plan.begins }).toEqual({ waited: 0, begins: [0] });
+  });
+
   it("end at once when the provider asks for more time than the budget has", async () => {
     const plan = new ScriptedPlan(clock, [{ ...busy, retryAfterMs: 15_001 }]);
     const before = clock.now();

@@ -64,6 +64,8 @@ export class ScriptedPlan implements SendingPlan {
   beginMs = 0;
   beginError: Error | undefined;
   newCredentials: boolean | Error = false;
+  /** Milliseconds that a wait may take before the right to call ends. */
+  mostWaitMs = Number.POSITIVE_INFINITY;
   readonly #clock: ManualClock;
   readonly #script: readonly Step[];
   readonly #madeAt: number;
@@ -92,6 +94,10 @@ export class ScriptedPlan implements SendingPlan {
     if (this.beginError !== undefined) throw this.beginError;
     this.#begun += 1;
     return { mayBegin: () => true };
+  }
+
+  mayWait(ms: number): boolean {
+    return ms <= this.mostWaitMs;
   }
 
   async call(_permit: CallPermit, signal: AbortSignal): Promise<ProviderResult> {

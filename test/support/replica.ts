@@ -27,6 +27,8 @@ export interface ReplicaSettings {
   readonly retryUnknown?: boolean;
   readonly retryDelaysMs?: readonly number[];
   readonly leaseMs?: number;
+  readonly budgetMs?: number;
+  readonly settleMs?: number;
   readonly attempts?: number;
   readonly resend?: Partial<ResendRules>;
   readonly routes?: readonly Route[];
@@ -78,7 +80,8 @@ export class Replica {
     const random = { uuid: () => v7(), bytes: (count: number) => randomBytes(count), fraction: () => 1 };
     const observer = { observe: (observation: Observation) => void this.observed.push(observation) };
     const { retryUnknown = true, retryDelaysMs = [500, 1000, 2000] } = settings;
-    const sending = { timeoutMs: 5000, budgetMs: 15_000, settleMs: 2000, retryUnknown };
+    const { budgetMs = 15_000, settleMs = 2000 } = settings;
+    const sending = { timeoutMs: 5000, budgetMs, settleMs, retryUnknown };
     const policy = new CallPolicy({
       ...{ provider: provider.name, clock, random, rate: new UnlimitedRate(), ...sending, retryDelaysMs },
       ...{ askTimeoutMs: 5000, maxInFlight: 1000, breaker: settings.breaker },

@@ -130,7 +130,11 @@ beforeAll(async () => {
     point === undefined ? [] : [{ ...point, to: request.phoneNumber ?? "", effect: "hold" }],
   );
   const stopping = stops.map(({ at, to }): StopPoint => ({ at, to, effect: "stop" }));
-  const unhurried = { TWILIO_TIMEOUT_SECONDS: "3", SIGNATURE_LEASE_SECONDS: "3.5" };
+  const unhurried = {
+    TWILIO_TIMEOUT_SECONDS: "2.5",
+    TWILIO_MESSAGES_PER_SECOND: "0",
+    SIGNATURE_LEASE_SECONDS: "4.2",
+  };
   [survivor, victim, stalled] = await Promise.all([
     installation.startReplica({ SIGNATURE_LEASE_SECONDS: "10" }),
     installation.startReplica({ ...stoppingAt(holding), ...unhurried }, [stopPoints]),

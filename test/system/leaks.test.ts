@@ -110,7 +110,7 @@ beforeAll(async () => {
     PUBLIC_URL: ingress.url,
     SIGNATURE_ALLOWED_COUNTRIES: "*",
     SIGNATURE_KEYS_FILE: keysFile,
-    SIGNATURE_LEASE_SECONDS: "0.9",
+    SIGNATURE_LEASE_SECONDS: "2.9",
     SIGNATURE_SWEEP_SECONDS: "0.1",
     SIGNATURE_RESEND_SECONDS: "0",
     // All of it happens in the first second of a replica, which may refuse early.

@@ -26,7 +26,7 @@ describe("Two live replicas on one database", () => {
   beforeAll(async () => {
     database = await createDatabase();
     installation = await LiveInstallation.create(database.url);
-    const inNoHurry = { TWILIO_TIMEOUT_SECONDS: "5", SIGNATURE_LEASE_SECONDS: "6" };
+    const inNoHurry = { TWILIO_TIMEOUT_SECONDS: "5", SIGNATURE_LEASE_SECONDS: "8" };
     [one, other] = await Promise.all([
       installation.startReplica(inNoHurry),
       installation.startReplica(inNoHurry),
@@ -105,8 +105,8 @@ describe("Two live replicas on one database", () => {
   });
 
   it("answer a call of unknown outcome by the receipt that reached the other, without a look-up", async () => {
-    // Outside the ingress: its receipts reach the other two alone, and its pause outlasts every deadline.
-    const patient = { TWILIO_SETTLE_MS: "60000", SIGNATURE_LEASE_SECONDS: "30" };
+    // Outside the ingress: its receipts reach the other two alone, and its pause outlasts the test.
+    const patient = { TWILIO_SETTLE_MS: "14000", SIGNATURE_LEASE_SECONDS: "30" };
     const env = installation.environment(patient);
     await using waiting = await RouterProcess.start({ env, cwd: installation.directory });
     const { double } = installation;

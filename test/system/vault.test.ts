@@ -45,7 +45,7 @@ describe("Two live replicas with their secrets in Vault", () => {
     TWILIO_FROM_NUMBER: "",
     SIGNATURE_KEYS_FILE: "",
     TWILIO_TIMEOUT_SECONDS: "5",
-    SIGNATURE_LEASE_SECONDS: "6",
+    SIGNATURE_LEASE_SECONDS: "8",
     SIGNATURE_RESEND_SECONDS: "0",
     VAULT_ADDR: vault.url,
     VAULT_ROLE_ID: "role-id",
