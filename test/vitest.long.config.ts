@@ -3,6 +3,7 @@ import { ClosingReporter } from "./closing-reporter.ts";
 
 /** Floods starve what runs beside them, and deploys are rehearsed whole: `npm run test:long`, beside `npm test`. */
 export const longTests = [
+  "test/conformance/suites.test.ts",
   "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",

@@ -9,7 +9,10 @@ import { toWireError, unreadable } from "./errors.ts";
 export const mapErrors: Interceptor = (next) => async (request) => {
   const call = callOf(request.contextValues);
   call.reached = true;
-  const readable = request.stream ? { ...request, message: readingOf(request.message, call) } : request;
+  const { methodKind } = request.method;
+  const readable = request.stream
+    ? { ...request, message: readingOf(request.message, call, methodKind === "server_streaming") }
+    : request;
   try {
     const response = await unlessAborted(next(readable), request.signal);
     if (!response.stream) return response;
@@ -19,20 +22,18 @@ export const mapErrors: Interceptor = (next) => async (request) => {
   }
 };
 
-/** The messages of a stream; what cannot be read among them is the caller's fault, not the handler's. */
-async function* readingOf<T>(messages: AsyncIterable<T>, call: Call): AsyncGenerator<T> {
+/**
+ * The messages of a request; what cannot be parsed among them is the caller's fault, not the handler's. What is
+ * no whole message is, too, but once a handler reads a stream of them, Connect's word for it stands.
+ */
+async function* readingOf<T>(messages: AsyncIterable<T>, call: Call, single: boolean): AsyncGenerator<T> {
   try {
     yield* messages;
   } catch (error) {
-    throw isOfReading(error) && !call.refused ? unreadable(error) : error;
+    const code = error instanceof ConnectError && !call.refused ? error.code : undefined;
+    const isUnreadable = code === Code.Internal || (single && code === Code.InvalidArgument);
+    throw isUnreadable ? unreadable(error) : error;
   }
-}
-
-/** Connect's codes for what it cannot parse, unpack or find the end of. */
-function isOfReading(error: unknown): boolean {
-  return (
-    error instanceof ConnectError && (error.code === Code.Internal || error.code === Code.InvalidArgument)
-  );
 }
 
 async function* mapStream<T>(messages: AsyncIterable<T>, call: Call, signal: AbortSignal): AsyncGenerator<T> {
