@@ -6,13 +6,15 @@ import { measure, toGsm7 } from "./gsm7.ts";
 const ELLIPSIS = "...";
 const LABEL = String.raw`[\p{L}\p{N}\p{M}-]`;
 const DOT = "[.。｡]";
-const URL_WITH_SCHEME = /(?:[\p{L}\p{N}+.-]+:)?\/\/+([^\s/?:]*)\S*/gu;
+// No pattern may start again within what it has passed over: each begins where a run of its characters begins,
+// else a run of n characters takes n² steps.
+const URL_WITH_SCHEME = /(?:(?<![\p{L}\p{N}+.-])[\p{L}\p{N}+.-]+:)?\/\/+([^\s/?:]*)\S*/gu;
 const DOMAIN_WITH_PATH = new RegExp(
-  `(${LABEL}+(?:${DOT}${LABEL}+)*${DOT}\\p{L}${LABEL}+)(?::\\d+)?[/?]\\S*`,
+  `(?<!${LABEL}${DOT}?)(${LABEL}+(?:${DOT}${LABEL}+)*${DOT}\\p{L}${LABEL}+)(?::\\d+)?[/?]\\S*`,
   "gu",
 );
 const DOT_BEFORE_TOP_LEVEL_DOMAIN = new RegExp(`${DOT}(?=\\p{L}${LABEL})`, "gu");
-const IPV4_ADDRESS = /\d+(?:\.\d+){3,}/gu;
+const IPV4_ADDRESS = /(?<!\d)\d+(?:\.\d+){3,}/gu;
 const SIX_DIGITS = /(?<!\p{Nd})\p{Nd}{6}(?!\p{Nd})|(?<!\p{Nd}[ -]?)\p{Nd}{3}[ -]\p{Nd}{3}(?![ -]?\p{Nd})/gu;
 
 /**
@@ -83,8 +85,9 @@ export function cutTo(text: string, units: number): string {
     kept += piece;
   }
   if (/^\p{Nd}/u.test(text.slice(kept.length))) {
-    kept = kept.replace(/(?<=[\p{L}\p{N}].*\P{Nd})\p{Nd}+$/su, "");
+    const before = kept.replace(/(?<!\p{Nd})\p{Nd}+$/u, "");
+    if (/[\p{L}\p{N}].*\P{Nd}$/su.test(before)) kept = before;
   }
-  kept = hideCodes(kept.replace(/[\s.,;:(-]+$/u, ""));
+  kept = hideCodes(kept.replace(/(?<![\s.,;:(-])[\s.,;:(-]+$/u, ""));
   return kept === "" ? "" : `${kept}${ELLIPSIS}`;
 }

@@ -48,7 +48,8 @@ function parseAttributes(
   for (const [key, value] of raw) {
     if (key === "") faults.add(field, "must not have an empty key");
     const name = faults.text(field, key, 0, 64);
-    if (attributes.has(name)) faults.add(field, "has two keys that are the same in Unicode NFC");
+    if (name !== "" && attributes.has(name))
+      faults.add(field, "has two keys that are the same in Unicode NFC");
     attributes.set(name, faults.text(field, value, 0, 256));
   }
   return attributes;

@@ -38,8 +38,11 @@ export function unwrap(body: Buffer, readMaxBytes: number): [message: Buffer, re
   return [body.subarray(envelopeBytes, envelopeBytes + length), body.subarray(envelopeBytes + length)];
 }
 
-/** A body as it is, each message's head looked at before Connect makes room for what it announces. */
-export async function* checkedEnvelopes(
+/**
+ * A body message by message, each one's head looked at before Connect makes room for what it announces. In one
+ * piece: Connect copies all that it has of a message for every piece that comes, and a client chooses the pieces.
+ */
+export async function* wholeEnvelopes(
   body: AsyncIterable<Uint8Array>,
   rules: EnvelopeRules,
   call: Call,
@@ -47,24 +50,33 @@ export async function* checkedEnvelopes(
   const head = Buffer.alloc(envelopeBytes);
   let headSize = 0;
   let remaining = 0;
+  let pieces: Uint8Array[] = [];
   for await (const chunk of body) {
+    const whole: Uint8Array[] = [];
     for (let at = 0; at < chunk.length; ) {
       if (remaining > 0) {
         const taken = Math.min(remaining, chunk.length - at);
+        pieces.push(chunk.subarray(at, at + taken));
         remaining -= taken;
         at += taken;
-        continue;
+      } else {
+        head[headSize++] = chunk[at++] ?? 0;
+        if (headSize < envelopeBytes) continue;
+        headSize = 0;
+        remaining = head.readUInt32BE(1);
+        try {
+          checkHead(head.readUInt8(0), remaining, rules);
+        } catch (error) {
+          throw refuse(call, error);
+        }
+        pieces.push(Buffer.from(head));
       }
-      head[headSize++] = chunk[at++] ?? 0;
-      if (headSize < envelopeBytes) continue;
-      headSize = 0;
-      remaining = head.readUInt32BE(1);
-      try {
-        checkHead(head.readUInt8(0), remaining, rules);
-      } catch (error) {
-        throw refuse(call, error);
-      }
+      if (remaining > 0) continue;
+      whole.push(Buffer.concat(pieces));
+      pieces = [];
     }
-    yield chunk;
+    yield* whole;
   }
+  // Connect refuses what is cut short.
+  if (headSize > 0 || pieces.length > 0) yield Buffer.concat([...pieces, head.subarray(0, headSize)]);
 }

@@ -18,7 +18,7 @@ import {
 import { peerOf } from "./authenticate.ts";
 import { type Call, type CallContext, callKey, type Peer } from "./call.ts";
 import { grpcContentType } from "./content-type.ts";
-import { checkedEnvelopes, tooLarge } from "./envelopes.ts";
+import { tooLarge, wholeEnvelopes } from "./envelopes.ts";
 import { unreadable } from "./errors.ts";
 import { mapErrors, refuse } from "./map-errors.ts";
 import { type Observe, observeHandlers, observeStream } from "./observe.ts";
@@ -150,7 +150,7 @@ async function serve(
   if (timeout !== null) request.header.set("grpc-timeout", boundedTimeout(timeout));
   const encoding = request.header.get("grpc-encoding") ?? "identity";
   const rules = { readMaxBytes, compressed: encoding !== "identity" };
-  const body = checkedEnvelopes(request.body as AsyncIterable<Uint8Array>, rules, call);
+  const body = wholeEnvelopes(request.body as AsyncIterable<Uint8Array>, rules, call);
   const response = await handler({ ...request, body });
   if (!encodings.has(encoding)) response.header?.set("grpc-accept-encoding", [...encodings].join(","));
   await universalResponseToNodeResponse(fitTrailers(response, call), res);

@@ -20,5 +20,5 @@ export function signedUrl(publicUrl: string, search: string): string {
 }
 
 function withoutSlash(url: string): string {
-  return url.replace(/\/+$/, "");
+  return url.replace(/(?<!\/)\/+$/, "");
 }

@@ -56,7 +56,7 @@ export class HttpTransport {
   /** @throws RangeError where the base URL is of another kind */
   constructor(options: TransportOptions) {
     const url = checkedBaseUrl(options.baseUrl);
-    this.#prefix = url.pathname.replace(/\/+$/, "");
+    this.#prefix = url.pathname.replace(/(?<!\/)\/+$/, "");
     this.#pool = new Pool(url.origin, {
       connections: options.connections,
       // Only HTTP/1.1 with one request a connection tells which bytes were written, and which were not.

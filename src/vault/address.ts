@@ -15,7 +15,7 @@ export function checkedAddress(text: string): string {
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     throw new VaultError("invalid", "the Vault address must have no credentials, query or fragment");
   }
-  return url.origin + url.pathname.replace(/\/+$/, "");
+  return url.origin + url.pathname.replace(/(?<!\/)\/+$/, "");
 }
 
 /**
@@ -24,7 +24,7 @@ export function checkedAddress(text: string): string {
  * @throws VaultError invalid
  */
 export function checkedMount(text: string): string {
-  const mount = text.replace(/^\/+|\/+$/g, "");
+  const mount = text.replace(/^\/+|(?<!\/)\/+$/g, "");
   const segments = mount.split("/");
   const plain = (segment: string) => /^[\w.-]+$/.test(segment) && !/^\.+$/.test(segment);
   if (!segments.every(plain)) {
