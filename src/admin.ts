@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { v7 as uuid } from "uuid";
 import { readDatabaseConfig } from "./config.ts";
 import { parseUuid } from "./domain/uuid.ts";
-import { connectDatabase } from "./main/connect-database.ts";
+import { withDatabase } from "./main/connect-database.ts";
 import { explanation } from "./main/lifecycle.ts";
 import type { Database } from "./postgres/database.ts";
 import { OperatorDesk, type SignatureFile } from "./postgres/operator-desk.ts";
@@ -165,12 +165,7 @@ async function main(): Promise<number> {
     console.error(`${call}\n\n${usage}`);
     return 2;
   }
-  const database = await connectDatabase(readDatabaseConfig(process.env));
-  try {
-    return await run(call, database);
-  } finally {
-    await database.close();
-  }
+  return await withDatabase(readDatabaseConfig(process.env), (database) => run(call, database));
 }
 
 main().then(

@@ -6,6 +6,7 @@ import { checkTiming } from "./config/timing.ts";
 import { readTwilio, type TwilioConfig } from "./config/twilio.ts";
 import { readVault, type VaultConfig } from "./config/vault.ts";
 import { lintTemplates } from "./domain/message-linter.ts";
+import { parseAddress } from "./postgres/address.ts";
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -150,8 +151,7 @@ export function readEvidenceConfig(variables: Variables): EvidenceConfig {
 function readDatabase(env: Environment): Config["database"] {
   const checked = (name: string) => {
     const url = env.text(name);
-    if (url !== undefined && !/^postgres(ql)?:\/\//.test(url))
-      env.fault(name, "must be a postgres:// address");
+    for (const fault of url === undefined ? [] : parseAddress(url).faults) env.fault(name, fault);
     return url === undefined ? undefined : new Secret(url);
   };
   const url = checked("DATABASE_URL");

@@ -1,5 +1,6 @@
 import { readDatabaseConfig } from "./config.ts";
 import { locateForTool } from "./main/connect-database.ts";
+import { explanation } from "./main/lifecycle.ts";
 import { migrationFolder } from "./main/open-database.ts";
 import { runMigrateCommand } from "./postgres/migrate-command.ts";
 
@@ -9,7 +10,7 @@ async function main(): Promise<number> {
   const located = await locateForTool(readDatabaseConfig(process.env));
   try {
     return await runMigrateCommand(process.argv.slice(2), {
-      url: located.migrationUrl,
+      ...located.migration,
       folder: migrationFolder,
       print: (line) => console.log(line),
     });
@@ -23,7 +24,7 @@ main().then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    console.error(error instanceof Error ? error.message : "unexpected error");
+    console.error(explanation(error));
     process.exitCode = 1;
   },
 );

@@ -10,7 +10,7 @@ import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
 import { ExportEvidence } from "../usecases/export-evidence.ts";
 import { SealSignatures } from "../usecases/seal-signatures.ts";
 import { systemClock as clock, systemRandom as random } from "./clock.ts";
-import { connectDatabase } from "./connect-database.ts";
+import { withDatabase } from "./connect-database.ts";
 import type { EvidenceDesk } from "./evidence-command.ts";
 
 async function openKeys({ vault, keysFile, dataDir }: EvidenceConfig): Promise<{
@@ -33,12 +33,9 @@ export async function withEvidenceDesk<Result>(
 ): Promise<Result> {
   const { keys, close } = await openKeys(config);
   try {
-    const database = await connectDatabase(config);
-    try {
-      return await use(desk(config, keys, new PostgresEvidenceStore(database)));
-    } finally {
-      await database.close();
-    }
+    return await withDatabase(config, (database) =>
+      use(desk(config, keys, new PostgresEvidenceStore(database))),
+    );
   } finally {
     await close();
   }

@@ -1,11 +1,22 @@
+import postgres from "postgres";
 import { ConfigError } from "../config/config-error.ts";
 import { EmbeddedPostgresError } from "../postgres/embedded-error.ts";
+import { DatabaseFault, databaseFault } from "../postgres/fault.ts";
 import { InstallationError } from "../postgres/installation.ts";
 import { MigrationError } from "../postgres/migration-files.ts";
 import { VaultError } from "../vault/vault-error.ts";
 
 /** Errors whose message is made for the operator; any other may quote values and is reduced to its code. */
-const explained = [ConfigError, EmbeddedPostgresError, InstallationError, MigrationError, VaultError];
+const explained = [
+  ConfigError,
+  DatabaseFault,
+  EmbeddedPostgresError,
+  InstallationError,
+  MigrationError,
+  VaultError,
+];
+
+const inUse = { variable: "DATABASE_URL", address: undefined };
 
 /** What to tell an operator whose process did not start. */
 export function explanation(error: unknown): string {
@@ -16,19 +27,15 @@ export function explanation(error: unknown): string {
       return "an address is in use: stop the other process, or set GRPC_LISTEN, HTTP_LISTEN or OPS_LISTEN";
     case "EADDRNOTAVAIL":
       return "an address is not this machine's: see GRPC_LISTEN, HTTP_LISTEN and OPS_LISTEN";
-    case "ECONNREFUSED":
-    case "CONNECT_TIMEOUT":
-    case "ENOTFOUND":
-      return `the database of DATABASE_URL cannot be reached (${code})`;
-    case "28P01":
-    case "28000":
-      return "the database of DATABASE_URL refuses the user or the password";
     case undefined:
       return error instanceof Error
         ? `unexpected ${error.name} at the start: ${error.message}`
         : "unexpected error";
     default:
-      return `the start failed (${code})`;
+      return (
+        (error instanceof postgres.PostgresError ? databaseFault(error, inUse)?.message : undefined) ??
+        `unexpected ${(error as Error).name} at the start (${code}): see the log, and report it`
+      );
   }
 }
 

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import postgres from "postgres";
 import type { Config } from "../config.ts";
-import { Database } from "../postgres/database.ts";
+import type { Database } from "../postgres/database.ts";
 import { startEmbeddedPostgres } from "../postgres/embedded.ts";
 import { claimInstallation } from "../postgres/installation.ts";
 import { migrate, requireMigrated } from "../postgres/migrate.ts";
+import { type Location, openPool, usePool, withMigrationSession } from "../postgres/open.ts";
 import type { Secrets } from "./secrets.ts";
 
 const besideBundle = fileURLToPath(new URL("./drizzle", import.meta.url));
@@ -21,12 +21,23 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
-export interface LocatedDatabase {
-  readonly url: string;
+export interface LocatedDatabase extends Location {
   /** The same with the rights to change the schema. */
-  readonly migrationUrl: string;
+  readonly migration: Location;
   /** Stops what was started for it. */
   stop(): Promise<void>;
+}
+
+/** @param migrationUrl where migrations go by another address */
+export function located(
+  url: string,
+  variable: string,
+  stop: () => Promise<void>,
+  migrationUrl?: string,
+): LocatedDatabase {
+  const here = { url, variable };
+  const there = migrationUrl && { url: migrationUrl, variable: "DATABASE_MIGRATION_URL" };
+  return { ...here, migration: there || here, stop };
 }
 
 /** Where the database is: DATABASE_URL, or the embedded server, which is started. */
@@ -36,11 +47,11 @@ export async function locateDatabase(
 ): Promise<LocatedDatabase> {
   const url = config.database.url?.reveal();
   if (url !== undefined) {
-    const migrationUrl = config.database.migrationUrl?.reveal() ?? url;
-    return { url, migrationUrl, stop: () => Promise.resolve() };
+    const migrationUrl = config.database.migrationUrl?.reveal();
+    return located(url, "DATABASE_URL", () => Promise.resolve(), migrationUrl);
   }
   const server = await startEmbeddedPostgres({ dataDir: config.dataDir }, signal);
-  return { url: server.url, migrationUrl: server.url, stop: () => server.stop() };
+  return located(server.url, "DATA_DIR", () => server.stop());
 }
 
 /**
@@ -52,13 +63,15 @@ export async function openDatabase(
   openSecrets: () => Promise<Secrets>,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
-  const located = await locateDatabase(config, signal);
+  const place = await locateDatabase(config, signal);
   try {
     const secrets = await openSecrets();
-    await migrated(located.migrationUrl, config.database.migrate);
-    const database = new Database({ url: located.url, connections: config.database.connections });
+    await migrated(place.migration, config.database.migrate);
+    const { connections } = config.database;
+    const database = await openPool({ ...place, connections, allGrants: true });
     try {
-      await claimInstallation(database, config.sandbox ? "sandbox" : "live", secrets.keys.current());
+      const kind = config.sandbox ? "sandbox" : "live";
+      await usePool(place, database, () => claimInstallation(database, kind, secrets.keys.current()));
     } catch (error) {
       await database.close();
       throw error;
@@ -69,21 +82,19 @@ export async function openDatabase(
       async close() {
         await secrets.close();
         await database.close();
-        await located.stop();
+        await place.stop();
       },
     };
   } catch (error) {
-    await located.stop();
+    await place.stop();
     throw error;
   }
 }
 
-async function migrated(url: string, mode: "auto" | "check"): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => undefined, connect_timeout: 10 });
-  try {
-    if (mode === "auto") await migrate(sql, { folder: migrationFolder });
-    else await requireMigrated(sql, { folder: migrationFolder });
-  } finally {
-    await sql.end({ timeout: 5 });
-  }
+async function migrated(location: Location, mode: "auto" | "check"): Promise<void> {
+  const folder = migrationFolder;
+  await withMigrationSession(location, mode === "auto", async (sql, pooling) => {
+    if (mode === "auto") await migrate(sql, { folder, pooling });
+    else await requireMigrated(sql, { folder });
+  });
 }

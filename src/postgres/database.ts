@@ -1,10 +1,15 @@
-import postgres, { type Fragment, type Sql } from "postgres";
+import type { Fragment, Sql } from "postgres";
+import { connect } from "./connect.ts";
+import type { Pooling } from "./pooling.ts";
+import { serviceSettings } from "./session.ts";
 import { assembledOnce } from "./templates.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
   /** Connections at most: more than ten are slower on one PostgreSQL, and all replicas share its limit. */
   readonly connections: number;
+  /** What hands the sessions out; none unless given. */
+  readonly pooling?: Pooling;
   /** Tests bind an instant here; undefined leaves the time to PostgreSQL's own clock. */
   readonly clock?: () => Date | undefined;
   /** What else ends with the connections, e.g. a server that was started for them. */
@@ -16,20 +21,6 @@ export class DatabaseAway extends Error {
   override readonly name = "DatabaseAway";
   readonly code = "CONNECTION_ENDED";
 }
-
-/** How PostgreSQL is to plan what a connection prepares, once. */
-export const planning = {
-  // It would plan some statements anew for every call, which takes four times as long as they do: with the values
-  // at hand it sees that whole parts will not run, and takes that for a saving.
-  plan_cache_mode: "force_generic_plan",
-  // Every row is looked up by an index. A plan that was made while a table was small would read all of it, for as
-  // long as no analyze comes by.
-  enable_seqscan: "off",
-  enable_hashjoin: "off",
-  enable_mergejoin: "off",
-  // Nothing here runs long enough to earn its compilation.
-  jit: "off",
-} as const;
 
 /**
  * What is said of silence, by the driver and by the kernel. A process that is short of CPU hears it of a server
@@ -50,29 +41,10 @@ export class Database {
   constructor(options: DatabaseOptions) {
     this.#onClose = options.onClose ?? (() => Promise.resolve());
     this.#clock = options.clock ?? (() => undefined);
-    const open = (connections: number, connectSeconds: number) => (): Sql => {
-      const driver = postgres(options.url, {
-        max: connections,
-        connect_timeout: connectSeconds,
-        // The driver's own grows to 20 s, which a query would wait even after the database has come back.
-        backoff: () => 0,
-        keep_alive: 10,
-        // A connection is never kept for good: DNS and failover addresses change.
-        max_lifetime: 1800,
-        connection: {
-          application_name: "signature-router",
-          // No statement here runs long; a stuck lock must not hold a caller for ever.
-          statement_timeout: 10_000,
-          lock_timeout: 5_000,
-          idle_in_transaction_session_timeout: 10_000,
-          ...planning,
-        },
-        // PostgreSQL's notices name tables and rows; the service has its own log.
-        onnotice: () => undefined,
-        types: { bigint: postgres.BigInt },
-      });
-      return assembledOnce(driver as unknown as Sql);
-    };
+    // Sessions that other transactions have in between would take the settings to them.
+    const settings = options.pooling === "transaction" ? undefined : serviceSettings;
+    const open = (connections: number, connectSeconds: number) => (): Sql =>
+      assembledOnce(connect(options.url, { connections, connectSeconds, settings }));
     this.#open = open(options.connections, 5);
     // Longer than the watch waits: the driver's verdict does not read first what came in meanwhile.
     this.#openProbe = open(1, 1.5);

@@ -63,6 +63,69 @@ const connectionMends: readonly Mend[] = [
   },
 ];
 
+const openingMends: readonly Mend[] = [
+  {
+    // The session's settings go with the query that every connection begins with, before any other statement: startup
+    // parameters are refused by poolers, or dropped.
+    line: "    const types = await new Query([`\n",
+    by: "    const types = await new Query([(options.opening || '') + `\n",
+  },
+  {
+    line: `    \`], [], execute)
+    types.forEach(`,
+    by: `    \`], [], execute, null, { simple: true })
+    ;(options.opening ? types.at(-1) : types).forEach(`,
+  },
+  {
+    // A connection without its settings would have gone into the pool.
+    line: "      if (errorResponse) {\n        query.retried\n",
+    by: `      if (errorResponse && initial) {
+        errored(errorResponse)
+        return terminate()
+      } else if (errorResponse) {
+        query.retried
+`,
+  },
+  {
+    // A server without TLS was sent a handshake that it takes for nonsense.
+    line: `      if (!canSSL && ssl === 'prefer')
+        return connected()
+`,
+    by: `      if (!canSSL && ssl === 'prefer')
+        return connected()
+      if (!canSSL) {
+        error(Errors.generic('SSL_NOT_SUPPORTED', 'The server does not support SSL'))
+        return socket.destroy()
+      }
+`,
+  },
+  {
+    // Of several hosts none was ever the last, so that a query waited for ever, and the process span, while all were away.
+    line: `      initial = query
+      reconnect()
+`,
+    by: `      initial = query
+      retries = 0
+      reconnect()
+`,
+  },
+  {
+    line: `options.host[retries + 1])
+      return
+`,
+    by: `options.host[retries + 1])
+      return void retries++
+`,
+  },
+];
+
+const optionMends: readonly Mend[] = [
+  {
+    line: "    onnotice        : o.onnotice,\n",
+    by: "    onnotice        : o.onnotice,\n    opening         : o.opening,\n",
+  },
+];
+
 const queryMends: readonly Mend[] = [
   {
     // V8 collects an object that holds a function which closes over it with the old generation only (seen with Node 24
@@ -91,8 +154,14 @@ const queryMends: readonly Mend[] = [
   },
 ];
 
+const mends: Readonly<Record<string, readonly Mend[]>> = {
+  connection: [...connectionMends, ...openingMends],
+  index: optionMends,
+  query: queryMends,
+};
+
 /** Modules of the driver that are mended, by path or URL. */
-export const guardedModules = /[\\/]postgres[\\/]src[\\/](?:connection|query)\.js$/;
+export const guardedModules = /[\\/]postgres[\\/]src[\\/](?:connection|index|query)\.js$/;
 
 /**
  * Mends what postgres.js 3.4.9 does where connections go under it: it may end the process, forget a query, or
@@ -102,8 +171,8 @@ export const guardedModules = /[\\/]postgres[\\/]src[\\/](?:connection|query)\.j
  * @throws Error where the source is another than this was made for
  */
 export function guardedSource(path: string, source: string): string {
-  const mends = /connection\.js$/.test(path) ? connectionMends : queryMends;
-  return mends.reduce((text, { line, by, times = 1 }) => {
+  const module = /(\w+)\.js$/.exec(path)?.[1] ?? "";
+  return (mends[module] ?? []).reduce((text, { line, by, times = 1 }) => {
     if (text.split(line).length - 1 !== times) {
       throw new Error("postgres.js is not the version that src/postgres/driver-guard.ts was made for");
     }

@@ -1,23 +1,27 @@
-import postgres from "postgres";
+import type { Sql } from "postgres";
+import { DatabaseFault } from "./fault.ts";
 import { migrate, migrateDown, migrationStatus } from "./migrate.ts";
 import { MigrationError } from "./migration-files.ts";
+import { type Location, withMigrationSession } from "./open.ts";
+import type { Pooling } from "./pooling.ts";
 
 const usage = `usage: npm run migrate -- up | down [steps] | status
   up      applies what is pending
   down    takes the last migration back, or the last <steps>
   status  lists what is applied, pending and unknown to this release`;
 
-type CommandOptions = { url: string; folder: string; print: (line: string) => void };
+type CommandOptions = Location & { folder: string; print: (line: string) => void };
+type Command = (sql: Sql, options: CommandOptions, pooling: Pooling) => Promise<void>;
 
 const list = (tags: readonly string[]): string => (tags.length > 0 ? tags.join(", ") : "nothing");
 
-async function up(sql: postgres.Sql, { folder, print }: CommandOptions): Promise<void> {
-  const { applied, ahead } = await migrate(sql, { folder });
+async function up(sql: Sql, { folder, print }: CommandOptions, pooling: Pooling): Promise<void> {
+  const { applied, ahead } = await migrate(sql, { folder, pooling });
   print(`applied: ${list(applied)}`);
   if (ahead.length > 0) print(`the database is ahead of this code by ${list(ahead)}, which only expand it`);
 }
 
-async function status(sql: postgres.Sql, { folder, print }: CommandOptions): Promise<void> {
+async function status(sql: Sql, { folder, print }: CommandOptions): Promise<void> {
   const { applied, pending, ahead } = await migrationStatus(sql, { folder });
   for (const { tag, appliedAt } of applied)
     print(`applied  ${tag}  ${appliedAt?.toISOString() ?? ""}`.trimEnd());
@@ -26,15 +30,13 @@ async function status(sql: postgres.Sql, { folder, print }: CommandOptions): Pro
   if (applied.length + pending.length + ahead.length === 0) print("no migrations");
 }
 
-function parse(
-  args: readonly string[],
-): ((sql: postgres.Sql, options: CommandOptions) => Promise<void>) | undefined {
+function parse(args: readonly string[]): Command | undefined {
   const [command, count, ...rest] = args;
   if (command === "up" && count === undefined) return up;
   if (command === "status" && count === undefined) return status;
   if (command !== "down" || rest.length > 0 || !/^[1-9]\d{0,3}$/.test(count ?? "1")) return undefined;
-  return async (sql, { folder, print }) => {
-    const { reverted } = await migrateDown(sql, { folder, steps: Number(count ?? 1) });
+  return async (sql, { folder, print }, pooling) => {
+    const { reverted } = await migrateDown(sql, { folder, steps: Number(count ?? 1), pooling });
     print(`taken back: ${list(reverted)}`);
   };
 }
@@ -49,18 +51,12 @@ export async function runMigrateCommand(
     options.print(usage);
     return 2;
   }
-  const sql = postgres(options.url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
   try {
-    await command(sql, options);
+    await withMigrationSession(options, command !== status, (sql, pooling) => command(sql, options, pooling));
     return 0;
   } catch (error) {
-    // Other errors may quote values; their code says enough about a database that is away or refuses us.
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unexpected error";
-    options.print(
-      error instanceof MigrationError ? error.message : `the database refused or is away (${code})`,
-    );
+    if (!(error instanceof MigrationError || error instanceof DatabaseFault)) throw error;
+    options.print(error.message);
     return 1;
-  } finally {
-    await sql.end({ timeout: 5 });
   }
 }

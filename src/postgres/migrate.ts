@@ -7,9 +7,16 @@
  * column with a default), or `-- contract`, which is also assumed without such a line. A database with
  * migrations that this code does not know is accepted only if all of them expand: then an older
  * release may start, as in a rolling deploy or after a roll-back.
+ *
+ * A migration is one transaction, unless its first line says `concurrently` (`-- expand, concurrently`; `-- concurrently`
+ * in the way back): then each statement is committed by itself, as `create index concurrently` needs it, which lets
+ * traffic go on. One that was cut off is run again from its beginning: each statement must stand that
+ * (`add column if not exists`); an index that is there is left, one that was left half built is made anew.
  */
-import type { Sql, TransactionSql } from "postgres";
+import postgres, { type Sql, type TransactionSql } from "postgres";
+import { runAlone, underSessionLock } from "./concurrent-migration.ts";
 import { type Migration, MigrationError, readMigrations } from "./migration-files.ts";
+import type { Pooling } from "./pooling.ts";
 
 /** What drizzle's table holds, and null for what is ours in rows that drizzle-kit wrote. */
 type AppliedRow = {
@@ -80,20 +87,41 @@ function requireCompatible(unknown: readonly AppliedRow[]): void {
   );
 }
 
-async function run(tx: TransactionSql, what: string, statements: readonly string[]): Promise<void> {
+type Statements = Pick<Migration, "statements"> & { what: string; remains: string };
+
+async function run(
+  { statements, what, remains }: Statements,
+  execute: (statement: string) => Promise<unknown>,
+): Promise<void> {
   for (const [index, statement] of statements.entries()) {
     try {
-      await tx.unsafe(statement);
+      await execute(statement);
     } catch (error) {
+      // The way to the server, or a right that is missing: no fault of the migration.
+      if (!(error instanceof postgres.PostgresError) || /^(08|25006|42501|57P)/.test(error.code)) throw error;
       // PostgreSQL's detail, and the message of a data exception (class 22), quote values: neither is passed on.
-      const code = error instanceof Error && "code" in error ? String(error.code) : "no code";
-      const text = error instanceof Error && !code.startsWith("22") ? `${error.message}, ` : "";
+      const text = error.code.startsWith("22") ? "" : `${error.message}, `;
       throw new MigrationError(
-        `${what} failed at statement ${index + 1} (${text}${code}); nothing of it remains`,
+        `${what} failed at statement ${index + 1} (${text}${error.code}); ${remains}${cures[error.code] ?? ""}`,
       );
     }
   }
 }
+
+const cures: Readonly<Record<string, string>> = {
+  "55P03": "; run it again once what holds the table is done (pg_locks)",
+  "53100": "; free or add disk, and run it again",
+};
+
+const inOne = (what: string, statements: readonly string[]): Statements => ({
+  ...{ what, statements },
+  remains: "nothing of it remains",
+});
+
+const oneByOne = (what: string, statements: readonly string[]): Statements => ({
+  ...{ what, statements },
+  remains: "what came before it stays, and the next run goes on",
+});
 
 /**
  * One transaction that holds the lock, so that of any number of processes one migrates at a time, and a lost
@@ -127,7 +155,7 @@ async function createTable(tx: TransactionSql): Promise<void> {
  */
 export async function migrate(
   sql: Sql,
-  { folder }: { folder: string },
+  { folder, pooling }: { folder: string; pooling?: Pooling },
 ): Promise<{ applied: string[]; ahead: string[] }> {
   const migrations = readMigrations(folder);
   const applied: string[] = [];
@@ -137,15 +165,44 @@ export async function migrate(
       requireCompatible(unknown);
       const [next] = pending;
       if (!next) return { done: true, ahead: unknown.map(nameOf) };
-      await createTable(tx);
-      await run(tx, `migration ${next.tag}`, next.statements);
-      await tx`insert into drizzle.__drizzle_migrations (hash, created_at, tag, expands)
-        values (${next.hash}, ${next.when}, ${next.tag}, ${next.expands})`;
+      requireSession(pooling);
+      if (next.concurrent) return { done: false, apart: next };
+      await run(inOne(`migration ${next.tag}`, next.statements), (statement) => tx.unsafe(statement));
+      await record(tx, next);
       applied.push(next.tag);
-      return { done: false, ahead: [] };
+      return { done: false };
     });
-    if (step.done) return { applied, ahead: step.ahead };
+    if (step.done) return { applied, ahead: step.ahead ?? [] };
+    if (step.apart && (await migrateApart(sql, step.apart))) applied.push(step.apart.tag);
   }
+}
+
+/** Whether it was this call that applied it. */
+async function migrateApart(sql: Sql, migration: Migration): Promise<boolean> {
+  let applied = false;
+  await underSessionLock(sql, async () => {
+    if ((await readApplied(sql)).some(({ when }) => when === migration.when)) return;
+    await run(oneByOne(`migration ${migration.tag}`, migration.statements), (statement) =>
+      runAlone(sql, statement, ddlLockTimeout),
+    );
+    await underLock(sql, (tx) => record(tx, migration));
+    applied = true;
+  });
+  return applied;
+}
+
+async function record(tx: TransactionSql, { hash, when, tag, expands }: Migration): Promise<void> {
+  await createTable(tx);
+  await tx`insert into drizzle.__drizzle_migrations (hash, created_at, tag, expands)
+    values (${hash}, ${when}, ${tag}, ${expands})`;
+}
+
+function requireSession(pooling: Pooling | undefined): void {
+  if (pooling !== "transaction") return;
+  throw new MigrationError(
+    "migrations are pending, and the pooler before the database gives each transaction another session: set " +
+      "DATABASE_MIGRATION_URL to the server itself, or to a pool with pool_mode = session",
+  );
 }
 
 /**
@@ -154,8 +211,9 @@ export async function migrate(
  */
 export async function migrateDown(
   sql: Sql,
-  { folder, steps, to }: { folder: string; steps?: number; to?: string },
+  { folder, steps, to, pooling }: { folder: string; steps?: number; to?: string; pooling?: Pooling },
 ): Promise<{ reverted: string[] }> {
+  requireSession(pooling);
   const migrations = readMigrations(folder);
   const { applied, unknown } = compare(migrations, await readApplied(sql));
   if (unknown.length > 0) {
@@ -169,16 +227,31 @@ export async function migrateDown(
   const plan = applied.slice(Math.max(0, keep)).reverse();
   const oneWay = plan.find(({ downStatements }) => !downStatements);
   if (oneWay) throw new MigrationError(`migration ${oneWay.tag} has no ${oneWay.tag}.down.sql`);
-  for (const { tag, when, downStatements } of plan) {
-    await underLock(sql, async (tx) => {
-      if ((await readApplied(tx)).at(-1)?.when !== when) {
-        throw new MigrationError(`migration ${tag} is no longer the last one; another process migrates too`);
-      }
-      await run(tx, `the way back from migration ${tag}`, downStatements ?? []);
-      await tx`delete from drizzle.__drizzle_migrations where created_at = ${when}`;
-    });
+  for (const migration of plan) {
+    if (migration.downConcurrent) await underSessionLock(sql, () => takeBack(sql, migration));
+    else await takeBack(sql, migration);
   }
   return { reverted: plan.map(({ tag }) => tag) };
+}
+
+async function takeBack(
+  sql: Sql,
+  { tag, when, downStatements = [], downConcurrent }: Migration,
+): Promise<void> {
+  const what = `the way back from migration ${tag}`;
+  const requireLast = async (tx: Sql | TransactionSql) => {
+    if ((await readApplied(tx)).at(-1)?.when === when) return;
+    throw new MigrationError(`migration ${tag} is no longer the last one; another process migrates too`);
+  };
+  if (downConcurrent) {
+    await requireLast(sql);
+    await run(oneByOne(what, downStatements), (statement) => runAlone(sql, statement, ddlLockTimeout));
+  }
+  await underLock(sql, async (tx) => {
+    await requireLast(tx);
+    if (!downConcurrent) await run(inOne(what, downStatements), (statement) => tx.unsafe(statement));
+    await tx`delete from drizzle.__drizzle_migrations where created_at = ${when}`;
+  });
 }
 
 /** What is applied, pending and unknown. Changes nothing; throws MigrationError as `migrate` does for changed files. */

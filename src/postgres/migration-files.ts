@@ -7,11 +7,14 @@ export type Migration = {
   tag: string;
   /** The journal's time in ms, by which drizzle's table knows the migration. */
   when: number;
-  /** SHA-256 of the text in hex, as drizzle records it. */
+  /** SHA-256 of the text in hex, as drizzle records it; that of an earlier text which did the same, where one is named. */
   hash: string;
   /** Code from before an expanding migration runs with it; see migrate.ts. */
   expands: boolean;
+  /** Each statement is committed by itself; see migrate.ts. */
+  concurrent: boolean;
   statements: readonly string[];
+  downConcurrent: boolean;
   /** Absent where the way back is missing. */
   downStatements: readonly string[] | undefined;
 };
@@ -23,19 +26,26 @@ export class MigrationError extends Error {
 
 const split = (text: string): string[] => text.split("--> statement-breakpoint");
 
+const concurrently = /^--[^\n]*\bconcurrently\b/;
+// On the second line: databases and releases know the migration by it.
+const earlier = /^--[^\n]*\n-- recorded as ([0-9a-f]{64})\b/;
+
 function readMigration(folder: string, tag: string, when: number): Migration {
   const path = join(folder, `${tag}.sql`);
   if (!existsSync(path))
     throw new MigrationError(`migration ${tag} stands in the journal but ${path} is missing`);
   const text = readFileSync(path, "utf8");
-  const down = join(folder, `${tag}.down.sql`);
+  const downPath = join(folder, `${tag}.down.sql`);
+  const down = existsSync(downPath) ? readFileSync(downPath, "utf8") : undefined;
   return {
     tag,
     when,
-    hash: createHash("sha256").update(text).digest("hex"),
+    hash: earlier.exec(text)?.[1] ?? createHash("sha256").update(text).digest("hex"),
     expands: /^--[ \t]*expand\b/.test(text),
+    concurrent: concurrently.test(text),
     statements: split(text),
-    downStatements: existsSync(down) ? split(readFileSync(down, "utf8")) : undefined,
+    downConcurrent: concurrently.test(down ?? ""),
+    downStatements: down === undefined ? undefined : split(down),
   };
 }
 

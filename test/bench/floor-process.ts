@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
 import { Pool } from "undici";
-import { planning } from "../../src/postgres/database.ts";
+import { planning } from "../../src/postgres/session.ts";
 import { accountSid, authToken, sender } from "../support/twilio-sandbox.ts";
 import { closedLoop, type LoadResult } from "./load.ts";
 import type { Statement } from "./wire-tap.ts";

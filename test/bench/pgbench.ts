@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { planning } from "../../src/postgres/database.ts";
+import { planning } from "../../src/postgres/session.ts";
 import type { Statement } from "./wire-tap.ts";
 import { pinned } from "./worker.ts";
 

@@ -22,7 +22,8 @@ const layers: Readonly<Record<string, readonly string[] | "everything">> = {
   vault: [],
   sandbox: [],
   gen: [],
-  config: ["domain"],
+  // It judges the database's address as those who connect to it.
+  config: ["domain", "postgres"],
   main: "everything",
   // A client, as foreign to the service as the bank's own.
   try: ["gen"],

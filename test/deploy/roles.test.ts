@@ -2,6 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { missingGrants, neededRights } from "../../src/postgres/grants.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
 import { DeployedDatabase } from "./deployment.ts";
 
@@ -49,6 +50,17 @@ describe("the database roles of the deployment", () => {
   });
 
   afterAll(() => left.disposeAsync());
+
+  it("have the rights that the service looks for at its start, and no more on its tables", async () => {
+    expect(await missingGrants(runtime)).toEqual([]);
+    const text = readFileSync(join(root, ".deploy/postgres/grants.sql"), "utf8").replaceAll(/^--.*\n/gm, "");
+    for (const [verbs, tables] of Object.entries(neededRights)) {
+      const granted = [...text.matchAll(/^grant ([\w, ]+)\s+on ([\w\s,]+?)\s+to signature_runtime;/gm)].find(
+        ([, some]) => some?.trim() === verbs,
+      );
+      expect(granted?.[2]?.split(/,\s*/).sort()).toEqual([...tables].sort());
+    }
+  });
 
   it("let the service do whatever its statements do", async () => {
     // The information schema would not show a table that was forgotten altogether.

@@ -3,12 +3,14 @@ import { runMigrateCommand } from "../../src/postgres/migrate-command.ts";
 import { createDatabase } from "../support/database.ts";
 import { addOwner, createAccount, migrationFolder } from "../support/migration-folder.ts";
 
+const variable = "DATABASE_URL";
+
 async function newCommand(folder: string) {
   const { url, ...database } = await createDatabase({ empty: true });
   onTestFinished(() => database[Symbol.asyncDispose]());
   return async (...args: string[]) => {
     const lines: string[] = [];
-    const code = await runMigrateCommand(args, { url, folder, print: (line) => lines.push(line) });
+    const code = await runMigrateCommand(args, { url, variable, folder, print: (line) => lines.push(line) });
     return { code, text: lines.join("\n") };
   };
 }
@@ -32,7 +34,7 @@ describe("runMigrateCommand", () => {
     async (args) => {
       const lines: string[] = [];
       const options = {
-        url: "postgres://127.0.0.1:1/none",
+        ...{ url: "postgres://127.0.0.1:1/none", variable },
         folder: "",
         print: (line: string) => lines.push(line),
       };
@@ -46,7 +48,11 @@ describe("runMigrateCommand", () => {
     expect(await refused("up")).toEqual({ code: 1, text: expect.stringContaining("0000_broken failed") });
     const lines: string[] = [];
     const options = { folder: migrationFolder(createAccount), print: (line: string) => lines.push(line) };
-    expect(await runMigrateCommand(["up"], { url: "postgres://u:secret@127.0.0.1:1/x", ...options })).toBe(1);
-    expect(lines).toEqual(["the database refused or is away (ECONNREFUSED)"]);
+    expect(
+      await runMigrateCommand(["up"], { url: "postgres://u:secret@127.0.0.1:1/x", variable, ...options }),
+    ).toBe(1);
+    expect(lines).toEqual([
+      "the database of DATABASE_URL (127.0.0.1:1/x): nothing listens there (ECONNREFUSED). Start PostgreSQL, or correct host and port.",
+    ]);
   });
 });

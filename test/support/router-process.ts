@@ -194,7 +194,7 @@ const portsOfOne = 3000;
 const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % 4;
 let portsGiven = Math.floor(Math.random() * portsOfOne);
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
     portsGiven += 1;

@@ -61,7 +61,7 @@ describe("npm run admin against two replicas", () => {
     expect(nobody).toMatchObject({ code: 1, said: expect.stringContaining("no such signature") });
     expect(away).toMatchObject({
       code: 1,
-      said: expect.stringMatching(/cannot be reached \(ECONNREFUSED\)/),
+      said: expect.stringMatching(/nothing listens there \(ECONNREFUSED\)/),
     });
     expect(away.said).not.toContain("hunter2");
     const { signature } = await one.client.getSignature({ signatureId: id });

@@ -49,7 +49,7 @@ describe("A replica", () => {
       installation.environment({ DATABASE_URL: "postgres://bank:hunter2@127.0.0.1:1/none" }),
     );
     expect({ code, listened }).toEqual({ code: 1, listened: false });
-    expect(said).toContain("the database of DATABASE_URL cannot be reached");
+    expect(said).toContain("the database of DATABASE_URL (127.0.0.1:1/none): nothing listens there");
     expect(said).not.toContain("hunter2");
   });
 

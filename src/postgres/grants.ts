@@ -1,0 +1,68 @@
+import type { Sql } from "postgres";
+
+/** What the service does to which tables; .deploy/postgres/grants.sql grants the same. */
+export const neededRights: Readonly<Record<string, readonly string[]>> = {
+  "select, insert": [
+    "event",
+    "receipt",
+    "seal",
+    "checkpoint",
+    "provider_receipt",
+    "installation",
+    "known_key",
+  ],
+  "select, insert, update": ["signature", "challenge", "provider_rate", "operator_order"],
+  "select, insert, update, delete": [
+    ...["idempotency_key", "customer_guard", "phone_guard", "caller_grants", "prefix_traffic"],
+  ],
+};
+
+/** The rights that this role lacks to run the service, each as the statement that grants it. */
+export async function missingGrants(sql: Sql): Promise<string[]> {
+  const needed = Object.entries(neededRights).flatMap(([verbs, tables]) =>
+    tables.flatMap((table) => verbs.split(", ").map((verb) => `('${table}', '${verb}')`)),
+  );
+  const rows = await sql.unsafe<{ statement: string }[]>(`
+    select format('grant usage on schema %I to %I', n.nspname, current_user) as statement
+    from pg_namespace n
+    where n.nspname in ('public', 'drizzle') and not has_schema_privilege(n.oid, 'usage')
+    union all
+    select format('grant %s on %I.%I to %I', string_agg(r.verb, ', ' order by position(r.verb in 'select, insert, update, delete')), n.nspname, c.relname, current_user)
+    from (values ${needed.join(", ")}, ('__drizzle_migrations', 'select')) as r (name, verb)
+    join pg_class c on c.relname = r.name and c.relkind in ('r', 'p', 'v')
+    join pg_namespace n on n.oid = c.relnamespace
+      and n.nspname = case when r.name like '\\_\\_%' then 'drizzle' else 'public' end
+    where not case r.verb when 'delete' then has_table_privilege(c.oid, 'delete')
+      else has_any_column_privilege(c.oid, r.verb) end
+    group by n.nspname, c.relname
+    union all
+    select format('grant execute on function %s to %I', p.oid::regprocedure, current_user)
+    from pg_proc p
+    where p.pronamespace = to_regnamespace('public') and p.prorettype <> 'trigger'::regtype
+      and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+      and not has_function_privilege(p.oid, 'execute')`);
+  return rows.map(({ statement }) => statement);
+}
+
+/** The rights that this role lacks to migrate, each as the statement that grants it to it. */
+export async function missingMigrationRights(sql: Sql): Promise<string[]> {
+  const rows = await sql.unsafe<{ statement: string }[]>(`
+    select format('grant create on database %I to %I', current_database(), current_user) as statement
+    where to_regnamespace('drizzle') is null and not has_database_privilege(current_database(), 'create')
+    union all
+    select format('grant usage, create on schema %I to %I', n.nspname, current_user)
+    from pg_namespace n
+    where n.nspname in ('public', 'drizzle')
+      and not (has_schema_privilege(n.oid, 'usage') and has_schema_privilege(n.oid, 'create'))
+    union all
+    select format('alter %s %I.%I owner to %I', case c.relkind when 'S' then 'sequence' else 'table' end,
+      n.nspname, c.relname, current_user)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p') and not pg_has_role(c.relowner, 'usage')
+      and (n.nspname = 'drizzle' and c.relname = '__drizzle_migrations'
+        or n.nspname = 'public' and c.relname in (${Object.values(neededRights)
+          .flat()
+          .map((name) => `'${name}'`)
+          .join(", ")}))`);
+  return rows.map(({ statement }) => statement);
+}
