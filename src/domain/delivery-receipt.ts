@@ -10,6 +10,8 @@ export interface DeliveryReceipt {
   readonly status: "accepted" | "delivered" | "undelivered";
   /** The provider's code for `undelivered`. */
   readonly providerErrorCode: string | undefined;
+  /** `undelivered` because of our account, sender or settings at the provider. */
+  readonly accountAtFault?: boolean;
   /** All that the provider told, as JSON text, but the customer's number and the text of the message. */
   readonly parameters: string;
   /** Keyed record of the callback over its parameters, as tamper-evident as a ProviderResult's. */

@@ -28,6 +28,7 @@ export type Observation =
       readonly type: "provider_failed";
       readonly outcome: ProviderOutcome;
       readonly errorCode: string;
+      readonly accountAtFault?: boolean;
       readonly attempt: number;
     } & OfChallenge)
   /** Sending ended without acceptance: refused, or given up after every call certainly failed. */
@@ -39,6 +40,7 @@ export type Observation =
       readonly type: "receipt";
       readonly status: "delivered" | "undelivered";
       readonly errorCode: string;
+      readonly accountAtFault?: boolean;
     } & OfChallenge)
   /** Many messages to numbers of one prefix within the hour, and hardly a completion; only the first digits. */
   | {

@@ -40,6 +40,8 @@ export interface ProviderErrorDetails {
   readonly retryAfterMs?: number;
   /** The provider refused our credentials: worth one more call once the secrets were read again. */
   readonly credentialsRefused?: boolean;
+  /** Our account, sender or settings at the provider are to blame: no call is accepted until somebody acts. */
+  readonly accountAtFault?: boolean;
   /** Our own rate limit held the call back; the provider was not asked. */
   readonly rateLimited?: boolean;
   readonly cause?: unknown;
@@ -54,6 +56,7 @@ export class ProviderError extends Error {
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly credentialsRefused: boolean;
+  readonly accountAtFault: boolean;
   readonly rateLimited: boolean;
 
   constructor(details: ProviderErrorDetails) {
@@ -64,6 +67,7 @@ export class ProviderError extends Error {
     this.retryable = details.retryable;
     this.retryAfterMs = details.retryAfterMs;
     this.credentialsRefused = details.credentialsRefused ?? false;
+    this.accountAtFault = details.accountAtFault ?? false;
     this.rateLimited = details.rateLimited ?? false;
   }
 }

@@ -88,7 +88,7 @@ function senderFault(from: string | null, service: string | null, account: Accou
   const refused = twilioTestNumbers.from[from];
   if (refused !== undefined) return refused;
   if (!e164.test(from) && !shortCode.test(from) && !alphanumericSender.test(from)) return 21212;
-  return account.senders === undefined || account.senders.includes(from) ? null : 21606;
+  return account.senders === undefined || account.senders.includes(from) ? null : 21660;
 }
 
 function textFault(form: URLSearchParams, body: string): number | null {

@@ -3,7 +3,7 @@ import type { CreateStep } from "./steps.ts";
 /** A suffix of four digits and what a message to a number ending in it meets. */
 export type MagicNumber = {
   suffix: string;
-  group: "Delivery" | "Refused" | "HTTP" | "Connection" | "Receipts";
+  group: "Delivery" | "Refused" | "Account" | "HTTP" | "Connection" | "Receipts";
   /** One line for people, shown on the inbox page. */
   meaning: string;
   /** The first calls with one text meet these; a retry carries the same text. */
@@ -39,6 +39,11 @@ function refused(code: number, why: string): MagicNumber {
     meaning: `refused with 400 and ${code}: ${why}`,
     step: { kind: "refuse", code },
   };
+}
+
+/** As `refused`, by a code about the account or its sender: no other number would fare better. */
+function misconfigured(code: number, why: string): MagicNumber {
+  return { ...refused(code, why), group: "Account" };
 }
 
 function http(
@@ -82,6 +87,7 @@ export const magicNumbers: readonly MagicNumber[] = [
   undelivered(30005, "unknown handset"),
   undelivered(30006, "landline or unreachable carrier"),
   failed(30007, "filtered by the carrier"),
+  undelivered(30034, "the sender is not registered with the carriers"),
   failed(30036, "validity period expired in the queue"),
 
   refused(21211, "invalid number"),
@@ -90,6 +96,15 @@ export const magicNumbers: readonly MagicNumber[] = [
   refused(21612, "cannot be reached from this sender"),
   refused(21614, "not a mobile number"),
   refused(21635, "a landline"),
+
+  misconfigured(21267, "an alphanumeric sender, on a trial account"),
+  misconfigured(21606, "the sender cannot send messages"),
+  misconfigured(21611, "the sender's queue is full"),
+  misconfigured(21659, "the sender is not one of Twilio's"),
+  misconfigured(21660, "the sender belongs to another account"),
+  misconfigured(21661, "the sender is not enabled for SMS"),
+  misconfigured(21704, "the Messaging Service has no senders"),
+  misconfigured(90010, "the account is not active"),
 
   http("9307", "307 to another place, nothing accepted", { kind: "redirect" }),
   http("9401", "401 with 20003, as if the credentials were wrong", { kind: "status", status: 401 }),

@@ -5,6 +5,8 @@ export type TwilioError = { status: number; code: number; message: string };
 const refusals: Record<number, (to: string, from: string) => string> = {
   21211: (to) => `Invalid 'To' Phone Number: ${masked(to)}`,
   21212: (_to, from) => `Invalid From Number (caller ID): ${from}`,
+  21267: (_to, from) =>
+    `Alphanumeric Sender ID cannot be used as the 'From' number on trial accounts: ${from}`,
   21408: (to) =>
     `Permission to send an SMS has not been enabled for the region indicated by the 'To' number: ${masked(to)}`,
   21602: () => "Message body is required.",
@@ -23,9 +25,15 @@ const refusals: Record<number, (to: string, from: string) => string> = {
   21617: () => "The concatenated message body exceeds the 1600 character limit",
   21624: () => "Invalid validity period value",
   21635: (to) => `'To' number cannot be a landline: ${masked(to)}`,
+  21659: (_to, from) => `'From' ${from} is not a Twilio phone number or Short Code country mismatch`,
+  21660: (_to, from) => `Mismatch between the 'From' number ${from} and the account`,
+  21661: (_to, from) => `'From' number ${from} is not SMS-capable`,
   21701: () => "The Messaging Service does not exist",
+  21703: () => "The Messaging Service does not have a phone number available to send a message",
+  21704: () => "The Messaging Service contains no phone numbers",
   30029: () => "Invalid ContentRetention: Message Redaction is not enabled on this account",
   30030: () => "Invalid AddressRetention: Message Redaction is not enabled on this account",
+  90010: () => "Account is not active",
 };
 
 /** A refusal of a create by its code; codes outside the table get a plain wording. */

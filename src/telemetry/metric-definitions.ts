@@ -34,6 +34,16 @@ export const metricDefinitions = {
     description: "Calls to create a message that failed, or that an open circuit refused",
     labels: { error_code: { known: providerErrorWords, form: providerErrorForm } },
   },
+  accountRefusals: {
+    kind: "counter",
+    name: "signature.account_refusals",
+    unit: "{refusal}",
+    description: "Calls refused, and messages not delivered, because of our account, sender or settings",
+    labels: {
+      seen_in: ["answer", "receipt"],
+      error_code: { known: [], form: providerErrorForm },
+    },
+  },
   started: {
     kind: "counter",
     name: "signature.started",

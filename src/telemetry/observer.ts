@@ -102,6 +102,7 @@ export class TelemetryObserver implements Observer {
 
   /** Counted by the policy's listener, which also knows how long the call took. */
   #providerFailed(observation: Of<"provider_failed">): void {
+    if (observation.accountAtFault) this.#countAccountRefusal("answer", observation.errorCode);
     this.#deps.logger.error("provider call failed", {
       ...idsOf(observation),
       error_code: boundedErrorCode(observation.errorCode),
@@ -142,8 +143,9 @@ export class TelemetryObserver implements Observer {
 
   #receipt(observation: Of<"receipt">): void {
     const { logger, instruments } = this.#deps;
-    const { status, errorCode } = observation;
+    const { status, errorCode, accountAtFault } = observation;
     instruments.receipts.add(1, { status });
+    if (accountAtFault) this.#countAccountRefusal("receipt", errorCode);
     if (status === "delivered") {
       this.#age(observation, "delivered");
       logger.info("challenge delivered", idsOf(observation));
@@ -166,6 +168,11 @@ export class TelemetryObserver implements Observer {
   #upkeepFailed({ step, cause }: Of<"upkeep_failed">): void {
     this.#deps.instruments.upkeepFailures.add(1, { step: knownStep(step) });
     this.#deps.logger.error("upkeep failed", { step }, cause);
+  }
+
+  #countAccountRefusal(seenIn: "answer" | "receipt", errorCode: string): void {
+    const error_code = boundedErrorCode(errorCode);
+    this.#deps.instruments.accountRefusals.add(1, { seen_in: seenIn, error_code });
   }
 
   #countSending({ provider }: OfChallenge, status: "success" | "failed_all_retries"): void {

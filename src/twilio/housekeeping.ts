@@ -1,5 +1,6 @@
 import { ProviderError } from "../domain/provider.ts";
 import { MessagesApi, type MessagesApiDeps } from "./messages-api.ts";
+import { verdictOfUpkeep } from "./outcome.ts";
 
 /** `later`: worth another try; `gone`: there is nothing left to do it to. */
 export type HousekeepingResult = "done" | "later" | "gone";
@@ -9,7 +10,7 @@ export class TwilioHousekeeping {
   readonly #api: MessagesApi;
 
   constructor(deps: MessagesApiDeps) {
-    this.#api = new MessagesApi(deps);
+    this.#api = new MessagesApi(deps, verdictOfUpkeep);
   }
 
   /**

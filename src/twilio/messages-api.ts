@@ -35,12 +35,15 @@ export const providerName = "twilio";
  */
 export class MessagesApi {
   readonly #deps: MessagesApiDeps;
+  readonly #verdictOf: (answer: HttpAnswer) => Verdict;
   readonly #messages = new WeakMap<TwilioCredentials, Messages>();
   /** Makes the request of the call that is being started; undefined outside of that turn. */
   #exchange: ((request: SdkRequest) => Promise<SdkAnswer>) | undefined;
 
-  constructor(deps: MessagesApiDeps) {
+  /** @param verdictOf what an answer that is no readable 2xx says */
+  constructor(deps: MessagesApiDeps, verdictOf = verdictOfAnswer) {
     this.#deps = deps;
+    this.#verdictOf = verdictOf;
   }
 
   get hasCredentials(): boolean {
@@ -71,7 +74,7 @@ export class MessagesApi {
       if (error instanceof LeaseLost) throw error;
       if (error instanceof TransportFailure) throw providerError(verdictOfFailure(error), error);
       // The SDK's errors quote the answer, and so the code and the number: they end here.
-      if (answer !== undefined) throw providerError(verdictOfAnswer(answer));
+      if (answer !== undefined) throw providerError(this.#verdictOf(answer));
     }
     throw providerError(nothingSent);
   }

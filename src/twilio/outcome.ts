@@ -1,4 +1,5 @@
 import type { ProviderErrorDetails, ProviderOutcome } from "../domain/provider.ts";
+import { subjectOf } from "./error-codes.ts";
 import { dateOf, type HttpAnswer, httpDate, type TransportFailure } from "./transport.ts";
 
 /** What a call that was not accepted did. */
@@ -8,29 +9,22 @@ interface Ruling {
   readonly outcome: ProviderOutcome;
   readonly retryable: boolean;
   readonly credentialsRefused?: boolean;
+  readonly accountAtFault?: boolean;
 }
 
 /** About this destination or text: final for them, and nobody's fault. */
 const refused: Ruling = { outcome: "rejected", retryable: false };
 /** About our sender, account or address: the same for every call until someone acts, so it alerts. */
-const misconfigured: Ruling = { outcome: "not_accepted", retryable: false };
-const unauthorized: Ruling = { outcome: "not_accepted", retryable: false, credentialsRefused: true };
+const misconfigured: Ruling = { outcome: "not_accepted", retryable: false, accountAtFault: true };
+const unauthorized: Ruling = { ...misconfigured, credentialsRefused: true };
 const notTaken: Ruling = { outcome: "not_accepted", retryable: true };
 const ambiguous: Ruling = { outcome: "unknown", retryable: true };
-
-/**
- * Codes that come with a 400 and name our sender or account (twilio.com/docs/api/errors). The other
- * codes of a create name To or Body: 21211, 21214, 21217, 21265, 21408, 21602, 21604, 21610, 21612,
- * 21614, 21617, 21619, 21635.
- */
-const accountCodes: ReadonlySet<number> = new Set([
-  20003, 20005, 20006, 20008, 21212, 21603, 21606, 21608, 21609, 21611, 21701, 21703, 21705, 30029, 30030,
-]);
 
 interface AnswerRow {
   readonly from: number;
   readonly to: number;
-  readonly codes?: ReadonlySet<number>;
+  /** Holds only where Twilio's code is known to speak of To or Body. */
+  readonly aboutMessage?: true;
   readonly ruling: Ruling;
 }
 
@@ -41,11 +35,11 @@ const answers: readonly AnswerRow[] = [
   // Redirects are never followed.
   { from: 300, to: 399, ruling: misconfigured },
   { from: 401, to: 401, ruling: unauthorized },
-  { from: 403, to: 404, ruling: misconfigured },
   // "Never processed and always safe to retry" (twilio.com/docs/api/errors/20429).
   { from: 429, to: 429, ruling: notTaken },
-  { from: 400, to: 499, codes: accountCodes, ruling: misconfigured },
-  { from: 400, to: 499, ruling: refused },
+  { from: 400, to: 499, aboutMessage: true, ruling: refused },
+  // An unknown code is no reason to blame the customer's number.
+  { from: 400, to: 499, ruling: misconfigured },
   // "A retry can send the message twice" (twilio.com/docs/api/errors/20500); gateways are no better.
   { from: 500, to: 599, ruling: ambiguous },
 ];
@@ -71,10 +65,32 @@ export function verdictOfFailure(failure: TransportFailure): Verdict {
 
 function rulingOf(status: number, code: number | undefined): Ruling {
   const row = answers.find(
-    ({ from, to, codes }) =>
-      status >= from && status <= to && (codes === undefined || (code !== undefined && codes.has(code))),
+    ({ from, to, aboutMessage }) => status >= from && status <= to && (!aboutMessage || isAboutMessage(code)),
   );
   return row?.ruling ?? ambiguous;
+}
+
+function isAboutMessage(code: number | undefined): boolean {
+  return code !== undefined && subjectOf(code) === "message";
+}
+
+/** What a message that Twilio took, and called failed in the same answer, was refused for. */
+export function verdictOfDeadMessage(errorCode: number | undefined): Verdict {
+  const providerErrorCode = errorCode === undefined ? "other" : String(errorCode);
+  if (isAboutMessage(errorCode)) return { ...refused, providerErrorCode };
+  const accountAtFault = errorCode !== undefined && subjectOf(errorCode) === "account";
+  // Not made again here: the failed message stands in the list, and a look-up would take it for the next one's.
+  return { outcome: "not_accepted", retryable: false, providerErrorCode, accountAtFault };
+}
+
+/**
+ * Classifies the answer to what is done to a message afterwards: a 400 speaks of that message, whatever its
+ * code, since our account and credentials are refused with 401 and 403.
+ */
+export function verdictOfUpkeep(answer: HttpAnswer): Verdict {
+  const verdict = verdictOfAnswer(answer);
+  const { providerErrorCode } = verdict;
+  return answer.status === 400 ? { ...refused, providerErrorCode } : verdict;
 }
 
 function isSuccess(status: number): boolean {

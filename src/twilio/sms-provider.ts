@@ -13,7 +13,7 @@ import type { TwilioCredentials } from "./credentials.ts";
 import { createdAt, listCandidates } from "./look-up.ts";
 import { isMessageSid } from "./message-sid.ts";
 import { MessagesApi, providerError, providerName } from "./messages-api.ts";
-import { verdictOfAnswer } from "./outcome.ts";
+import { verdictOfAnswer, verdictOfDeadMessage } from "./outcome.ts";
 import { type EvidenceKey, makeProof } from "./proof.ts";
 import { statusCallbackUrl } from "./status-callback-url.ts";
 import { dateOf, type HttpAnswer, type HttpTransport } from "./transport.ts";
@@ -62,9 +62,7 @@ export class TwilioSmsProvider implements SignatureProvider {
       permit,
     );
     if (!isMessageSid(created.sid)) throw providerError(verdictOfAnswer(answer));
-    if (isDead(created)) {
-      throw providerError({ outcome: "rejected", retryable: false, providerErrorCode: errorCodeOf(created) });
-    }
+    if (isDead(created)) throw providerError(verdictOfDeadMessage(errorCodeOf(created)));
     return resultOf(created, answer, message.text, key, dateOf(answer) ?? createdAt(created));
   }
 
@@ -101,8 +99,8 @@ function isDead(created: MessageInstance): boolean {
   return created.status === "failed" || created.status === "undelivered" || created.status === "canceled";
 }
 
-function errorCodeOf(created: MessageInstance): string {
-  return Number.isInteger(created.errorCode) ? String(created.errorCode) : "other";
+function errorCodeOf({ errorCode }: MessageInstance): number | undefined {
+  return Number.isInteger(errorCode) && errorCode > 0 ? errorCode : undefined;
 }
 
 function resultOf(

@@ -3,6 +3,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
 import { parseUuid } from "../domain/uuid.ts";
 import type { TwilioCredentials } from "./credentials.ts";
+import { subjectOf } from "./error-codes.ts";
 import { keptParameters } from "./kept-parameters.ts";
 import { isMessageSid } from "./message-sid.ts";
 import { providerName } from "./messages-api.ts";
@@ -96,7 +97,8 @@ function receiptOf(call: {
   const status = Object.hasOwn(statuses, reported) ? statuses[reported] : undefined;
   if (challengeId === undefined || status === undefined) return undefined;
   if (!/^[1-9]\d{0,3}$/.test(attempt) || !isMessageSid(sid)) return undefined;
-  const errorCode = value("ErrorCode");
+  const errorCode = status === "undelivered" ? value("ErrorCode") : "";
+  const hasCode = /^\d{1,6}$/.test(errorCode);
   const parameters = keptParameters(attempt, params);
   return {
     provider: providerName,
@@ -104,8 +106,8 @@ function receiptOf(call: {
     attempt: Number(attempt),
     providerChallengeId: sid,
     status,
-    providerErrorCode:
-      status === "undelivered" ? (/^\d{1,6}$/.test(errorCode) ? errorCode : "other") : undefined,
+    providerErrorCode: status === "undelivered" ? (hasCode ? errorCode : "other") : undefined,
+    accountAtFault: hasCode && subjectOf(Number(errorCode)) === "account",
     parameters,
     // Over what is kept, so that it can be checked later: the whole call holds the number, which is not.
     providerProof: makeProof(

@@ -173,6 +173,7 @@ export class DeliverChallenge {
           ...ids,
           outcome: error.outcome,
           errorCode: error.providerErrorCode,
+          accountAtFault: error.accountAtFault,
           attempt,
         });
         if (error.outcome === "unknown") {

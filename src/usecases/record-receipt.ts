@@ -30,8 +30,9 @@ export class RecordReceipt {
     } else if (acceptance.effect === "duplicate") {
       observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
     }
-    const { status } = receipt;
+    const { status, accountAtFault } = receipt;
     if (status === "accepted" || !(await deliveries.settled(receipt))) return;
-    observer.observe({ type: "receipt", ...ids, status, errorCode: receipt.providerErrorCode ?? "" });
+    const errorCode = receipt.providerErrorCode ?? "";
+    observer.observe({ type: "receipt", ...ids, status, errorCode, accountAtFault: accountAtFault === true });
   }
 }

@@ -72,7 +72,7 @@ describe("create", () => {
     ["a To that is no number", { To: "600000001", From: "" }, 21211],
     ["no sender, before the text is looked at", { From: "", Body: "" }, 21603],
     ["a sender that is no number", { From: "+34-910" }, 21212],
-    ["a sender of somebody else", { From: "+34910999999" }, 21606],
+    ["a sender of somebody else", { From: "+34910999999" }, 21660],
     ["an unknown Messaging Service", { MessagingServiceSid: `MG${"b".repeat(32)}` }, 21701],
     ["no text", { Body: "" }, 21602],
     ["a text of 1601 characters", { Body: "x".repeat(1601) }, 21617],

@@ -112,7 +112,11 @@ const cases: readonly Case[] = [
   misconfigured("401", { kind: "status", status: 401 }, "20003"),
   misconfigured("403", { kind: "status", status: 403 }, "20006"),
   misconfigured("404", { kind: "status", status: 404 }, "20404"),
-  misconfigured("21606, about our sender", { kind: "refuse", code: 21606 }, "21606"),
+  ...[20005, 21267, 21606, 21608, 21611, 21659, 21660, 21661, 21704, 90010].map((code) =>
+    misconfigured(`refused with ${code}, about us`, { kind: "refuse", code }, String(code)),
+  ),
+  misconfigured("a code that nobody knows", { kind: "refuse", code: 29999 }, "29999"),
+  misconfigured("405", { kind: "status", status: 405 }, "20004"),
   ...[21211, 21408, 21610, 21612, 21614, 21635].map(refused),
   {
     fault: "list that lags, a receipt that does not",

@@ -32,9 +32,18 @@ export function everyObservation(): Observation[] {
     ),
     ...errorCodes.flatMap((errorCode): Observation[] => [
       { type: "provider_failed", outcome: "unknown", errorCode, attempt: 2, ...ids },
+      {
+        type: "provider_failed",
+        outcome: "not_accepted",
+        errorCode,
+        accountAtFault: true,
+        attempt: 1,
+        ...ids,
+      },
       { type: "sending_failed", errorCode, refused: true, ...ids },
       { type: "sending_failed", errorCode, refused: false, ...ids },
       { type: "receipt", status: "undelivered", errorCode, ...ids },
+      { type: "receipt", status: "undelivered", errorCode, accountAtFault: true, ...ids },
     ]),
     { type: "receipt", status: "delivered", errorCode: "", ...ids },
     ...(["message", "nothing", "unreadable"] as const).map(

@@ -79,6 +79,7 @@ describe("metrics", () => {
       "provider_twilio_errors_total counter",
       "provider_twilio_latency histogram",
       "rpc_server_call_duration histogram",
+      "signature_account_refusals_total counter",
       "signature_attempts_total counter",
       "signature_build gauge",
       "signature_call_outcomes_total counter",

@@ -75,6 +75,34 @@ describe("the observer", () => {
     expect(value("provider_twilio_calls_total", { status: "failed_all_retries" })).toBe(0);
   });
 
+  test("counts what our account is refused for by its code, seen in an answer or in a receipt", async () => {
+    const { value } = await observed(
+      {
+        type: "provider_failed",
+        outcome: "not_accepted",
+        errorCode: "21660",
+        accountAtFault: true,
+        attempt: 1,
+        ...ids,
+      },
+      {
+        type: "provider_failed",
+        outcome: "rejected",
+        errorCode: "21211",
+        accountAtFault: false,
+        attempt: 1,
+        ...ids,
+      },
+      { type: "receipt", status: "undelivered", errorCode: "30034", accountAtFault: true, ...ids },
+      { type: "receipt", status: "undelivered", errorCode: "30003", accountAtFault: false, ...ids },
+    );
+    const refusals = (seen_in: string, error_code: string) =>
+      value("signature_account_refusals_total", { seen_in, error_code });
+    expect([refusals("answer", "21660"), refusals("receipt", "30034")]).toEqual([1, 1]);
+    expect(() => refusals("answer", "21211")).toThrow("0 series");
+    expect(() => refusals("receipt", "30003")).toThrow("0 series");
+  });
+
   test("counts every way in which a signature ends", async () => {
     const { value } = await observed(
       ...(["completed", "failed", "expired", "aborted"] as const).map(

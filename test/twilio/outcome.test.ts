@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { verdictOfAnswer, verdictOfFailure } from "../../src/twilio/outcome.ts";
+import {
+  verdictOfAnswer,
+  verdictOfDeadMessage,
+  verdictOfFailure,
+  verdictOfUpkeep,
+} from "../../src/twilio/outcome.ts";
 import { TransportFailure, type TransportFault } from "../../src/twilio/transport.ts";
 
 const date = "Sun, 22 Nov 2026 12:00:00 GMT";
@@ -14,7 +19,7 @@ function withCode(code: unknown): string {
 
 describe("verdictOfAnswer", () => {
   test.each([
-    21211, 21214, 21217, 21265, 21408, 21602, 21604, 21610, 21612, 21614, 21617, 21619, 21635, 21624, 99999,
+    21211, 21214, 21217, 21265, 21408, 21602, 21604, 21610, 21612, 21614, 21617, 21619, 21635, 30007,
   ])("400 with %i is about the message: rejected", (code) => {
     expect(verdictOfAnswer(answer(400, withCode(code)))).toEqual({
       outcome: "rejected",
@@ -24,11 +29,13 @@ describe("verdictOfAnswer", () => {
   });
 
   test.each([
-    20003, 20005, 20006, 20008, 21212, 21603, 21606, 21608, 21609, 21611, 21701, 21703, 21705, 30029, 30030,
-  ])("400 with %i is about our account: certainly not taken, and not worth another call", (code) => {
+    20003, 20005, 20006, 20008, 21212, 21267, 21603, 21606, 21608, 21609, 21611, 21624, 21659, 21660, 21661,
+    21701, 21703, 21704, 21705, 30029, 30030, 90010, 99999,
+  ])("400 with %i is ours, or unknown: certainly not taken, and not worth another call", (code) => {
     expect(verdictOfAnswer(answer(400, withCode(code)))).toEqual({
       outcome: "not_accepted",
       retryable: false,
+      accountAtFault: true,
       providerErrorCode: String(code),
     });
   });
@@ -43,18 +50,19 @@ describe("verdictOfAnswer", () => {
     [301, "", "not_accepted", false, "http_301"],
     [307, "<html>", "not_accepted", false, "http_307"],
     [308, "", "not_accepted", false, "http_308"],
-    [400, "<html>", "rejected", false, "http_400"],
-    [400, "", "rejected", false, "http_400"],
-    [400, withCode("21211"), "rejected", false, "http_400"],
-    [400, withCode(-1), "rejected", false, "http_400"],
-    [400, withCode(1e9), "rejected", false, "http_400"],
-    [400, "null", "rejected", false, "http_400"],
+    [400, "<html>", "not_accepted", false, "http_400"],
+    [400, "", "not_accepted", false, "http_400"],
+    [400, withCode("21211"), "not_accepted", false, "http_400"],
+    [400, withCode(-1), "not_accepted", false, "http_400"],
+    [400, withCode(1e9), "not_accepted", false, "http_400"],
+    [400, "null", "not_accepted", false, "http_400"],
     [403, withCode(20006), "not_accepted", false, "20006"],
     [403, "", "not_accepted", false, "http_403"],
     [404, withCode(20404), "not_accepted", false, "20404"],
-    [405, withCode(20004), "rejected", false, "20004"],
-    [408, "", "rejected", false, "http_408"],
-    [422, "", "rejected", false, "http_422"],
+    [403, withCode(21610), "rejected", false, "21610"],
+    [405, withCode(20004), "not_accepted", false, "20004"],
+    [408, "", "not_accepted", false, "http_408"],
+    [422, "", "not_accepted", false, "http_422"],
     [429, withCode(20429), "not_accepted", true, "20429"],
     [429, "", "not_accepted", true, "http_429"],
     [500, withCode(20500), "unknown", true, "20500"],
@@ -64,7 +72,11 @@ describe("verdictOfAnswer", () => {
     [599, "", "unknown", true, "http_599"],
     [600, "", "unknown", true, "http_600"],
   ] as const)("%i with %s is %s", (status, body, outcome, retryable, providerErrorCode) => {
-    expect(verdictOfAnswer(answer(status, body))).toEqual({ outcome, retryable, providerErrorCode });
+    const accountAtFault = outcome === "not_accepted" && !retryable;
+    expect(verdictOfAnswer(answer(status, body))).toEqual({
+      ...{ outcome, retryable, providerErrorCode },
+      ...(accountAtFault && { accountAtFault }),
+    });
   });
 
   test.each([
@@ -74,6 +86,7 @@ describe("verdictOfAnswer", () => {
     expect(verdictOfAnswer(answer(401, body))).toEqual({
       outcome: "not_accepted",
       retryable: false,
+      accountAtFault: true,
       credentialsRefused: true,
       providerErrorCode,
     });
@@ -105,6 +118,31 @@ describe("verdictOfAnswer", () => {
   });
 });
 
+describe("verdictOfDeadMessage", () => {
+  test.each([
+    [30007, "rejected", false],
+    [30006, "rejected", false],
+    [30002, "not_accepted", true],
+    [30034, "not_accepted", true],
+    [30999, "not_accepted", true],
+    [30008, "not_accepted", false],
+    [undefined, "not_accepted", false],
+  ] as const)("a 201 that calls the message failed with %s is %s", (code, outcome, accountAtFault) => {
+    const verdict = verdictOfDeadMessage(code);
+    expect(verdict).toMatchObject({ outcome, retryable: false, providerErrorCode: String(code ?? "other") });
+    expect(verdict.accountAtFault ?? false).toBe(accountAtFault);
+  });
+});
+
+describe("verdictOfUpkeep", () => {
+  test("a 400 speaks of the message, whatever its code; everything else as ever", () => {
+    expect(verdictOfUpkeep(answer(400, withCode(20422)))).toMatchObject({ outcome: "rejected" });
+    expect(verdictOfUpkeep(answer(403, withCode(20006)))).toMatchObject({ outcome: "not_accepted" });
+    expect(verdictOfUpkeep(answer(429, ""))).toMatchObject({ outcome: "not_accepted", retryable: true });
+    expect(verdictOfUpkeep(answer(500, ""))).toMatchObject({ outcome: "unknown" });
+  });
+});
+
 describe("verdictOfFailure", () => {
   test.each([
     ["connection", false, undefined, "not_accepted", true, "connection"],
@@ -114,14 +152,20 @@ describe("verdictOfFailure", () => {
     ["unreadable", true, 201, "unknown", true, "unreadable"],
     ["timeout", true, 201, "unknown", true, "timeout"],
     ["unreadable", true, 307, "not_accepted", false, "http_307"],
-    ["unreadable", true, 400, "rejected", false, "http_400"],
+    ["unreadable", true, 400, "not_accepted", false, "http_400"],
     ["timeout", true, 429, "not_accepted", true, "http_429"],
     ["unreadable", true, 500, "unknown", true, "http_500"],
   ] as const satisfies [TransportFault, boolean, number | undefined, string, boolean, string][])(
     "%s, written %s, status %s is %s",
     (fault, written, status, outcome, retryable, providerErrorCode) => {
       const verdict = verdictOfFailure(new TransportFailure(fault, written, status));
-      expect(verdict).toEqual({ outcome, retryable, providerErrorCode });
+      const accountAtFault = outcome === "not_accepted" && !retryable;
+      expect(verdict).toEqual({
+        outcome,
+        retryable,
+        providerErrorCode,
+        ...(accountAtFault && { accountAtFault }),
+      });
     },
   );
 });

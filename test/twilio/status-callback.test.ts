@@ -97,6 +97,7 @@ describe("POST /twilio/status", () => {
         providerChallengeId: sid,
         status,
         providerErrorCode: status === "undelivered" ? "30003" : undefined,
+        accountAtFault: false,
         parameters: JSON.stringify({
           ...{ attempt: "2", MessageSid: sid, MessageStatus: reported, ErrorCode: "30003" },
         }),
@@ -108,6 +109,21 @@ describe("POST /twilio/status", () => {
     expect(proves(parameters)).toBeDefined();
     expect(proves(parameters.replace("30003", "30004"))).toBeUndefined();
     expect(JSON.stringify(receipts)).not.toContain("600111001");
+  });
+
+  test.each([
+    ["30001", true],
+    ["30034", true],
+    ["21704", true],
+    ["63999", true],
+    ["30003", false],
+    ["30007", false],
+    ["21610", false],
+    ["30008", false],
+    ["", false],
+  ])("a failure with %j is put down to our account: %s", async (code, accountAtFault) => {
+    await callback({ params: { MessageSid: sid, MessageStatus: "undelivered", ErrorCode: code } });
+    expect(receipts).toMatchObject([{ status: "undelivered", accountAtFault }]);
   });
 
   test("a failure without a number of Twilio's is told as other", async () => {
