@@ -486,6 +486,11 @@ export const SignatureService: GenService<{
    * SIGNATURE_CLOSED (metadata status), SIGNATURE_EXPIRED, INVALID_REQUEST. A code that is not
    * six ASCII digits is INVALID_REQUEST and costs nothing.
    *
+   * It has no idempotency_key. After a lost answer call GetSignature before anything else:
+   * COMPLETED there, with the receipt, is the answer that was lost, and a repeated completion
+   * would be SIGNATURE_CLOSED with metadata status COMPLETED. Still open: repeat, but where the
+   * code was wrong the lost call has cost an attempt, and the repeated one costs another.
+   *
    * @generated from rpc bank.signature.v1.SignatureService.CompleteSignature
    */
   completeSignature: {
