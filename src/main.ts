@@ -103,7 +103,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     },
     config,
   );
-  const { carryOutOrders, changes, inFlight, receipts, recordReceipt, sweep } = useCases;
+  const { budget, carryOutOrders, changes, inFlight, receipts, recordReceipt, sweep } = useCases;
 
   const inbox = sandbox && (await import("./sandbox/inbox.ts")).inboxHandler(sandbox.double);
   handleHttp = httpRoutes({
@@ -124,6 +124,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     watched: () => changes.watched,
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
+    budget: () => budget.use,
     readiness,
   });
 

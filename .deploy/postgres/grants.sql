@@ -8,7 +8,7 @@ grant select, insert on event, receipt, seal, checkpoint, provider_receipt, inst
 grant select, insert, update on signature, challenge, provider_rate, operator_order to signature_runtime;
 -- Kept for minutes or days, then removed by the service itself.
 grant select, insert, update, delete
-  on idempotency_key, customer_guard, phone_guard, caller_grants, prefix_traffic to signature_runtime;
+  on idempotency_key, customer_guard, phone_guard, caller_grants, prefix_traffic, caller_traffic, message_budget to signature_runtime;
 
 revoke execute on function remove_closed_signatures from public;
 grant execute on function remove_closed_signatures to signature_runtime;

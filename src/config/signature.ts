@@ -1,6 +1,7 @@
 import { newestTextVersion } from "../domain/message-texts.ts";
 import { type NumberType, numberTypes, receivesSms } from "../domain/number-type.ts";
 import { isCountry } from "../domain/phone-number.ts";
+import { type BudgetConfig, readBudget } from "./budget.ts";
 import type { Environment } from "./environment.ts";
 
 export interface SignatureConfig {
@@ -30,6 +31,7 @@ export interface SignatureConfig {
     /** ISO 3166-1 alpha-2 codes. */
     readonly homeCountries: ReadonlySet<string>;
   };
+  readonly budget: BudgetConfig;
   readonly block: { readonly failures: number; readonly windowMs: number; readonly blockMs: number };
 }
 
@@ -54,6 +56,7 @@ export function readSignature(env: Environment, sandbox: boolean): SignatureConf
       callerPerSecond: env.whole("SIGNATURE_LIMIT_CALLER_PER_SECOND", 100, 0, 100_000),
     },
     pumping: readPumping(env, sandbox),
+    budget: readBudget(env),
     block: {
       failures: env.whole("SIGNATURE_BLOCK_FAILURES", 5, 0, 100),
       windowMs: env.number("SIGNATURE_BLOCK_WINDOW_SECONDS", 3600, 1, 86_400) * 1000,

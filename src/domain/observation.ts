@@ -42,12 +42,21 @@ export type Observation =
       readonly errorCode: string;
       readonly accountAtFault?: boolean;
     } & OfChallenge)
-  /** Many messages to numbers of one prefix within the hour, and hardly a completion; only the first digits. */
+  /** Many messages, and few completions: of a prefix's first digits, a country's small prefixes, or a caller. */
   | {
       readonly type: "pumping_suspected";
-      readonly prefix: string;
+      readonly kind: "prefix" | "country" | "caller";
+      readonly name: string;
       readonly messages: number;
       readonly completions: number;
+    }
+  /** From 80 % of a day's budget on; `caller` is empty for the budget of all. */
+  | {
+      readonly type: "budget_nearly_used";
+      readonly scope: "all" | "caller";
+      readonly caller: string;
+      readonly unit: "messages" | "cost";
+      readonly share: number;
     }
   /** A step outside a call could not be done; it is tried again. */
   | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown };

@@ -1,6 +1,7 @@
 import type { EvidenceStore } from "../domain/evidence-store.ts";
+import type { MessageBudgetStore } from "../domain/message-budget.ts";
 import type { OperatorOrderStore } from "../domain/operator-order.ts";
-import type { PrefixTrafficStore } from "../domain/pumping.ts";
+import type { TrafficStore } from "../domain/pumping.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { ClosingStore, DeliveryStore, SignatureStore } from "../domain/stores.ts";
 import type { UpkeepStore } from "../domain/upkeep-store.ts";
@@ -10,10 +11,11 @@ import type { Database } from "../postgres/database.ts";
 import { PostgresDeliveryStore } from "../postgres/delivery-store.ts";
 import { guarded } from "../postgres/errors.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
+import { PostgresMessageBudget } from "../postgres/message-budget.ts";
 import { PostgresOperatorOrderStore } from "../postgres/operator-order-store.ts";
-import { PostgresPrefixTraffic } from "../postgres/prefix-traffic.ts";
 import { PostgresSignatureReader } from "../postgres/signature-reader.ts";
 import { PostgresSignatureStore } from "../postgres/signature-store.ts";
+import { PostgresTrafficStore } from "../postgres/traffic-store.ts";
 import { PostgresUpkeepStore } from "../postgres/upkeep-store.ts";
 import type { CallerGrants } from "../resilience/caller-limit.ts";
 
@@ -30,7 +32,8 @@ export interface Stores {
   readonly evidence: EvidenceStore;
   readonly orders: OperatorOrderStore;
   readonly callerGrants: CallerGrants;
-  readonly prefixTraffic: PrefixTrafficStore;
+  readonly traffic: TrafficStore;
+  readonly messageBudget: MessageBudgetStore;
 }
 
 export interface StoreSettings {
@@ -61,6 +64,7 @@ export function openStores(database: Database, settings: StoreSettings, decorate
     evidence: store("EvidenceStore", new PostgresEvidenceStore(database), auditMs),
     orders: store("OperatorOrderStore", new PostgresOperatorOrderStore(database)),
     callerGrants: store("CallerGrants", new PostgresCallerGrants(database)),
-    prefixTraffic: store("PrefixTrafficStore", new PostgresPrefixTraffic(database)),
+    traffic: store("TrafficStore", new PostgresTrafficStore(database)),
+    messageBudget: store("MessageBudgetStore", new PostgresMessageBudget(database)),
   };
 }

@@ -6,6 +6,7 @@ import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { Route } from "../domain/routing.ts";
 import { SharedCallerLimit } from "../resilience/caller-limit.ts";
+import { SharedMessageBudget } from "../resilience/message-budget.ts";
 import { AbortSignature } from "../usecases/abort-signature.ts";
 import { type BreakerSwitch, CarryOutOrders } from "../usecases/carry-out-orders.ts";
 import { CompleteSignature } from "../usecases/complete-signature.ts";
@@ -68,10 +69,15 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     perSecond: (caller) => ports.ownPerSecond(caller) ?? limits.callerPerSecond,
   });
   const pumping = pumpingGuard(ports, config.signature);
+  const { limits: budgetLimits, callerLimits, prices } = config.signature.budget;
+  const budget = new SharedMessageBudget({
+    ...{ store: stores.messageBudget, clock, observer, prices, limits: budgetLimits },
+    callerLimits: () => callerLimits,
+  });
 
   const sending = {
     ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
-    ...{ callerLimit, pumping, texts },
+    ...{ callerLimit, pumping, budget, texts },
     routes: ports.routes,
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
   };
@@ -105,6 +111,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
       carry_out_orders: () => carryOutOrders.once(20),
       seal: (signal) => sealSignatures.once(signal),
       remove_closed: () => removeClosed.once(),
+      look_at_budget: () => budget.look(),
     },
   });
 
@@ -113,12 +120,12 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     getSignature: new GetSignature({ reader, receipts: evidence, keys }),
     watchSignature: new WatchSignature({ reader, changes }),
     recordReceipt: new RecordReceipt({ deliveries, observer }),
-    ...{ carryOutOrders, sweep, inFlight, changes },
+    ...{ carryOutOrders, sweep, inFlight, changes, budget },
   };
 }
 
 function pumpingGuard({ stores, clock, observer }: Ports, { pumping }: UseCaseConfig["signature"]) {
   const { guard: mode, homeCountries } = pumping;
   if (mode === "off") return undefined;
-  return new PumpingGuard({ traffic: stores.prefixTraffic, clock, observer, mode, homeCountries });
+  return new PumpingGuard({ traffic: stores.traffic, clock, observer, mode, homeCountries });
 }

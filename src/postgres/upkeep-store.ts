@@ -114,9 +114,15 @@ export class PostgresUpkeepStore implements UpkeepStore {
           where g.since < (select now from t) - interval '2 hours'
           order by g.since limit ${limit}::int for update of g skip locked)
         returning 1
+      ), purged_caller_traffic as (
+        delete from caller_traffic where (caller, since) in (
+          select g.caller, g.since from caller_traffic g
+          where g.since < (select now from t) - interval '2 hours'
+          order by g.since limit ${limit}::int for update of g skip locked)
+        returning 1
       )
       select greatest((select count(*) from c), (select count(*) from p), (select count(*) from a),
-        (select count(*) from x))::int as rows`;
+        (select count(*) from x), (select count(*) from purged_caller_traffic))::int as rows`;
     return purged?.rows ?? 0;
   }
 

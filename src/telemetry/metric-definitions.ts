@@ -168,9 +168,18 @@ export const metricDefinitions = {
   pumpingSuspicions: {
     kind: "counter",
     name: "signature.pumping_suspicions",
-    unit: "{prefix}",
-    description: "Prefixes of numbers with many messages and hardly a completion, counted every ten minutes",
-    labels: {},
+    unit: "{suspect}",
+    description:
+      "Prefixes of numbers, countries' small prefixes and callers with many messages and few completions, " +
+      "counted every ten minutes",
+    labels: { kind: ["prefix", "country", "caller"] },
+  },
+  budgetUsed: {
+    kind: "gauge",
+    name: "signature.budget.used",
+    unit: "1",
+    description: "Share of the day's budgets of messages and money that is used; of callers the largest",
+    labels: { scope: ["all", "caller"], unit: ["messages", "cost"] },
   },
   upkeepFailures: {
     kind: "counter",

@@ -61,6 +61,9 @@ export class TelemetryObserver implements Observer {
       case "pumping_suspected":
         this.#pumpingSuspected(observation);
         break;
+      case "budget_nearly_used":
+        this.#budgetNearlyUsed(observation);
+        break;
       case "upkeep_failed":
         this.#upkeepFailed(observation);
         break;
@@ -157,12 +160,18 @@ export class TelemetryObserver implements Observer {
     }
   }
 
-  #pumpingSuspected({ prefix, messages, completions }: Of<"pumping_suspected">): void {
+  #pumpingSuspected({ kind, name, messages, completions }: Of<"pumping_suspected">): void {
     const { logger, instruments } = this.#deps;
-    instruments.pumpingSuspicions.add(1);
+    instruments.pumpingSuspicions.add(1, { kind });
     // Whatever comes here, a whole number does not go further.
-    const shown = prefix.slice(0, 10);
-    logger.warn("sms pumping suspected", { number_prefix: shown, count: messages, completed: completions });
+    const suspect = { prefix: "number_prefix", country: "country", caller: "caller" } as const;
+    const shown = { [suspect[kind]]: kind === "caller" ? name : name.slice(0, 10) };
+    logger.warn("sms pumping suspected", { ...shown, count: messages, completed: completions });
+  }
+
+  #budgetNearlyUsed({ scope, caller, unit, share }: Of<"budget_nearly_used">): void {
+    const whose = scope === "caller" ? { caller } : {};
+    this.#deps.logger.warn("message budget nearly used", { ...whose, budget: unit, share });
   }
 
   #upkeepFailed({ step, cause }: Of<"upkeep_failed">): void {

@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import type { BudgetUse } from "../domain/message-budget.ts";
 import type { Instruments } from "./instruments.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
 import { type CheckName, checkStates, type ReadinessReport } from "./readiness.ts";
@@ -10,6 +11,7 @@ export interface RuntimeSources {
   readonly watched: () => number;
   readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
   readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
+  readonly budget: () => readonly BudgetUse[];
   readonly readiness: { report(): ReadinessReport<CheckName> };
 }
 
@@ -30,6 +32,9 @@ export function observeRuntime(instruments: Instruments, sources: RuntimeSources
     for (const state of metricDefinitions.breaker.labels.state) {
       gauge.observe(state === current ? 1 : 0, { state });
     }
+  });
+  instruments.budgetUsed.addCallback((gauge) => {
+    for (const { scope, unit, share } of sources.budget()) gauge.observe(share, { scope, unit });
   });
   instruments.ready.addCallback((gauge) => gauge.observe(sources.readiness.report().ready ? 1 : 0));
   instruments.check.addCallback((gauge) => {

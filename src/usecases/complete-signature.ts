@@ -1,9 +1,11 @@
 import { Failure } from "../domain/failure.ts";
+import { Faults } from "../domain/faults.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
 import type { BlockRules } from "../domain/limits.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
+import { parsePhoneNumber } from "../domain/phone-number.ts";
 import { type CompletionProof, type Consent, signReceipt } from "../domain/receipt.ts";
 import { unseal } from "../domain/seal.ts";
 import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
@@ -69,7 +71,7 @@ export class CompleteSignature {
         throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
       case "completed":
         observer.observe({ type: "signature_closed", status: "completed", count: 1 });
-        this.#countForPrefix(signatureId, material);
+        this.#countCompletion(command, material);
         return {
           signature: completion.signature,
           receipt: agreed === undefined ? "" : this.#receipt(caller, completion, agreed),
@@ -87,11 +89,16 @@ export class CompleteSignature {
   }
 
   /** The number is erased with the completion, so it is opened as it was read before. */
-  #countForPrefix(signatureId: string, { phoneSealed, sealKeyId }: CodeMaterial): void {
+  #countCompletion(
+    { caller, signatureId }: CompleteSignatureCommand,
+    { phoneSealed, sealKeyId }: CodeMaterial,
+  ): void {
     const { keys, pumping } = this.#deps;
     const sealKey = keys.current().phoneSeal.keys.get(sealKeyId);
     if (pumping === undefined || phoneSealed === null || sealKey === undefined) return;
-    pumping.completed(unseal(sealKey, signatureId, "phone-number-v1", phoneSealed));
+    const e164 = unseal(sealKey, signatureId, "phone-number-v1", phoneSealed);
+    const number = parsePhoneNumber(new Faults(), "", e164);
+    if (number !== undefined) pumping.completed(number, caller);
   }
 
   /** The completion is committed: its receipt is answered whether it is kept yet or not. */

@@ -66,7 +66,7 @@ function shownAmount(amount: Money, { locale, amountPattern: pattern }: TextInpu
  * The number that a challenge goes to; undefined once it is erased.
  * @throws Failure SERVICE_UNAVAILABLE where the key is not known
  */
-export async function openDestination(
+async function openDestination(
   source: KeySource,
   { signatureId, sealKeyId, phoneSealed }: ChallengeMaterial,
 ): Promise<string | undefined> {

@@ -3,69 +3,94 @@ import { Failure } from "../domain/failure.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { PhoneNumber } from "../domain/phone-number.ts";
 import {
+  burst,
+  countryOf,
+  isSuspicious,
   mayBeIn,
   numberPrefix,
-  type PrefixTraffic,
-  type PrefixTrafficStore,
   shownPrefix,
-  suspicion,
+  suspicions,
+  type Traffic,
+  type TrafficStore,
 } from "../domain/pumping.ts";
+import { type Counted, TrafficWindow } from "./traffic-window.ts";
 
 interface Deps {
-  readonly traffic: PrefixTrafficStore;
+  readonly traffic: TrafficStore;
   readonly clock: Clock;
   readonly observer: Observer;
-  /** What becomes of new signatures for a suspected prefix. */
+  /** What becomes of new messages to what is suspected. */
   readonly mode: "alert" | "refuse";
   /** ISO 3166-1 alpha-2. Never refused: an outage of a carrier looks the same, and locks customers out. */
   readonly homeCountries: ReadonlySet<string>;
+}
+
+interface Suspect extends Traffic {
+  readonly kind: "prefix" | "country" | "caller";
+  readonly name: string;
 }
 
 /** Between two exchanges of counts with the other replicas. */
 const everyMs = 5000;
 /** What a customer needs to read and type: a message counts only then, or any rush would look like pumping. */
 const settleMs = 120_000;
-/** Between two alerts for one prefix. */
+/** Between two alerts for one suspect. */
 const alertAgainMs = 600_000;
 
 /**
- * Notices SMS pumping: many messages to numbers of one prefix and hardly a completion. It counts in memory,
- * outside of the statements that act, and decides from memory; counts of a process that crashes are lost.
+ * Notices SMS pumping by the share of messages that are completed. It counts in memory, outside of the statements
+ * that act, and decides from memory; counts of a process that crashes are lost.
  */
 export class PumpingGuard {
   readonly #deps: Deps;
-  /** Messages that a customer may still be busy with, in groups of one exchange each, oldest first. */
-  #unsettled: { readonly at: number; readonly messages: Map<string, number> }[] = [];
-  #completions = new Map<string, number>();
-  #suspected: ReadonlySet<string> = new Set();
+  readonly #window: TrafficWindow;
+  #prefixes: ReadonlySet<string> = new Set();
+  #countries: ReadonlySet<string> = new Set();
+  #callers: ReadonlySet<string> = new Set();
   readonly #alertedAt = new Map<string, number>();
   #exchangedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#window = new TrafficWindow(deps.clock, settleMs);
   }
 
-  /** @throws Failure DESTINATION_NOT_ALLOWED where a number's prefix is suspected and refused */
-  check(number: PhoneNumber): void {
+  /** @throws Failure DESTINATION_NOT_ALLOWED where the number's prefix, its country or the caller is suspected */
+  check(number: PhoneNumber, caller: string): void {
     const { mode, homeCountries } = this.#deps;
-    if (mode === "alert" || !this.#suspected.has(numberPrefix(number.e164))) return;
+    const prefix = numberPrefix(number.e164);
     if (mayBeIn(homeCountries, number)) return;
-    throw new Failure("DESTINATION_NOT_ALLOWED", "messages to this range of numbers are not allowed");
+    const atHand = this.#window.atHand(prefix);
+    const isBurst = isSuspicious(atHand, burst);
+    if (isBurst) this.#alert({ kind: "prefix", name: prefix, ...atHand });
+    if (mode === "alert") return;
+    if (isBurst || this.#prefixes.has(prefix) || this.#countries.has(countryOf(number))) {
+      throw new Failure("DESTINATION_NOT_ALLOWED", "messages to this range of numbers are not allowed");
+    }
+    if (this.#callers.has(caller)) {
+      throw new Failure(
+        "DESTINATION_NOT_ALLOWED",
+        "messages of this caller to numbers abroad are not allowed",
+      );
+    }
   }
 
   /** A message was recorded, which is about to be sent. */
-  sent(e164: string): void {
-    const now = this.#deps.clock.now();
-    let group = this.#unsettled.at(-1);
-    if (group === undefined || now >= group.at + everyMs) {
-      group = { at: now, messages: new Map() };
-      this.#unsettled.push(group);
-    }
-    count(group.messages, numberPrefix(e164), 1);
+  sent(number: PhoneNumber, caller: string): void {
+    this.#window.count(this.#counted(number, caller), "messages");
   }
 
-  completed(e164: string): void {
-    count(this.#completions, numberPrefix(e164), 1);
+  completed(number: PhoneNumber, caller: string): void {
+    this.#window.count(this.#counted(number, caller), "completions");
+  }
+
+  #counted(number: PhoneNumber, caller: string): Counted {
+    const isHome = mayBeIn(this.#deps.homeCountries, number);
+    return {
+      prefix: numberPrefix(number.e164),
+      country: isHome ? "home" : countryOf(number),
+      callerAbroad: isHome ? "" : caller,
+    };
   }
 
   /** Adds what was counted to what all replicas have, and reads what to suspect; no more often than every 5 s. */
@@ -74,56 +99,38 @@ export class PumpingGuard {
     const now = clock.now();
     if (now < this.#exchangedAt + everyMs) return;
     this.#exchangedAt = now;
-    const settled = this.#unsettled.filter(({ at }) => at <= now - settleMs);
-    const completions = this.#completions;
-    const counted = settled.length + completions.size > 0;
-    if (counted) {
-      this.#unsettled = this.#unsettled.filter((group) => !settled.includes(group));
-      this.#completions = new Map();
+    const { prefixes, callers, putBack } = this.#window.takeSettled();
+    if (prefixes.length > 0) {
       try {
-        await traffic.add(summed(settled, completions));
+        await traffic.add(prefixes, callers);
       } catch (error) {
-        this.#unsettled.unshift(...settled);
-        for (const [prefix, times] of completions) count(this.#completions, prefix, times);
+        putBack();
         throw error;
       }
     }
-    const suspected = await traffic.suspected(suspicion);
-    this.#suspected = new Set(suspected.map(({ prefix }) => prefix));
-    this.#alert(suspected, now);
+    const suspects = await traffic.suspects(suspicions);
+    this.#prefixes = new Set(suspects.prefixes.map(({ prefix }) => prefix));
+    this.#countries = new Set(suspects.countries.map(({ country }) => country));
+    this.#callers = new Set(suspects.callers.map(({ caller }) => caller));
+    for (const [suspect, at] of this.#alertedAt) {
+      if (now >= at + alertAgainMs) this.#alertedAt.delete(suspect);
+    }
+    for (const { prefix, ...sums } of suspects.prefixes)
+      this.#alert({ kind: "prefix", name: prefix, ...sums });
+    for (const { country, ...sums } of suspects.countries) {
+      this.#alert({ kind: "country", name: country, ...sums });
+    }
+    for (const { caller, ...sums } of suspects.callers)
+      this.#alert({ kind: "caller", name: caller, ...sums });
   }
 
-  #alert(suspected: readonly PrefixTraffic[], now: number): void {
-    for (const [prefix, at] of this.#alertedAt) {
-      if (now >= at + alertAgainMs) this.#alertedAt.delete(prefix);
-    }
-    for (const { prefix, messages, completions } of suspected) {
-      if (this.#alertedAt.has(prefix)) continue;
-      this.#alertedAt.set(prefix, now);
-      this.#deps.observer.observe({
-        type: "pumping_suspected",
-        prefix: shownPrefix(prefix),
-        messages,
-        completions,
-      });
-    }
+  #alert({ kind, name, messages, completions }: Suspect): void {
+    const suspect = `${kind} ${name}`;
+    if (this.#alertedAt.has(suspect)) return;
+    this.#alertedAt.set(suspect, this.#deps.clock.now());
+    this.#deps.observer.observe({
+      type: "pumping_suspected",
+      ...{ kind, name: kind === "prefix" ? shownPrefix(name) : name, messages, completions },
+    });
   }
-}
-
-function summed(
-  groups: readonly { readonly messages: ReadonlyMap<string, number> }[],
-  completions: ReadonlyMap<string, number>,
-): PrefixTraffic[] {
-  const messages = new Map<string, number>();
-  for (const group of groups) for (const [prefix, times] of group.messages) count(messages, prefix, times);
-  const prefixes = [...new Set([...messages.keys(), ...completions.keys()])];
-  return prefixes.map((prefix) => ({
-    prefix,
-    messages: messages.get(prefix) ?? 0,
-    completions: completions.get(prefix) ?? 0,
-  }));
-}
-
-function count(counts: Map<string, number>, prefix: string, times: number): void {
-  counts.set(prefix, (counts.get(prefix) ?? 0) + times);
 }

@@ -5,6 +5,7 @@ import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
+import type { BudgetedMessage, MessageBudget } from "../domain/message-budget.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
 import { chooseRoute, type Route } from "../domain/routing.ts";
@@ -20,9 +21,10 @@ import type {
 } from "../domain/stores.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
+import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
-import { openChallenge, openDestination } from "./outgoing-challenge.ts";
+import { openChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
@@ -55,6 +57,7 @@ interface Deps {
   readonly callerLimit: CallerLimit;
   /** Undefined: off. */
   readonly pumping: PumpingGuard | undefined;
+  readonly budget: MessageBudget;
   readonly challenge: ChallengeRules;
 }
 
@@ -115,36 +118,51 @@ export class SendChallenge {
     const latest = await signatures.material(caller, signatureId);
     if (latest === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     const route = chooseRoute(routes, command.channel ?? latest.channel);
-    const to = await openDestination(keys, latest);
-    const masked = to && parsePhoneNumber(new Faults(), "", to)?.masked;
+    // The text that the running version makes stands for the new one: they differ in the minutes.
+    const opened = await openChallenge(keys, texts, { ...latest, textVersion: texts.current });
+    const number = opened && parsePhoneNumber(new Faults(), "", opened.to);
+    if (number !== undefined) this.#deps.pumping?.check(number, caller);
     const challenge: NewChallenge = {
       id: random.uuid(),
       ...route,
       // An erased number belongs to a closed signature, which the store refuses below.
-      maskedDestination: masked ?? "+*** *** ***",
+      maskedDestination: number?.masked ?? "+*** *** ***",
       orderedBy: command.orderedBy,
       ...made,
       textVersion: texts.current,
       amountPattern: latest.amountPattern,
     };
+    const message = {
+      provider: route.provider,
+      countries: number?.countries ?? [],
+      segments: opened?.segments ?? 1,
+    };
     let startedAt = clock.now();
-    let resend = await this.#resend(key, signatureId, challenge);
+    let resend = await this.#resend(key, signatureId, challenge, message);
     if (resend.outcome === "in_flight" && (await this.#settled(latest.challengeId, waitMs))) {
       startedAt = clock.now();
-      resend = await this.#resend(key, signatureId, challenge);
+      resend = await this.#resend(key, signatureId, challenge, message);
     }
-    if (resend.outcome === "created" && to !== undefined) this.#deps.pumping?.sent(to);
+    if (resend.outcome === "created" && number !== undefined) this.#deps.pumping?.sent(number, caller);
     return { challenge, startedAt, resend };
   }
 
-  async #resend(key: RequestKey, signatureId: string, challenge: NewChallenge): Promise<Resend> {
-    const { callerLimit, rules, signatures } = this.#deps;
-    return await admitted(callerLimit, key.caller, async (admission) => {
-      const limits = { ...rules, admittedUntil: admission.until };
-      const resend = await signatures.resend(key, signatureId, challenge, limits);
-      if (resend.outcome === "replay" || resend.outcome === "in_flight") admission.giveBack();
-      return resend;
-    });
+  async #resend(
+    key: RequestKey,
+    signatureId: string,
+    challenge: NewChallenge,
+    message: BudgetedMessage,
+  ): Promise<Resend> {
+    const { budget, callerLimit, rules, signatures } = this.#deps;
+    return await budgeted(budget, key.caller, message, (sent) =>
+      admitted(callerLimit, key.caller, async (admission) => {
+        const limits = { ...rules, admittedUntil: admission.until };
+        const resend = await signatures.resend(key, signatureId, challenge, limits);
+        if (resend.outcome === "created") sent();
+        if (resend.outcome === "replay" || resend.outcome === "in_flight") admission.giveBack();
+        return resend;
+      }),
+    );
   }
 
   /** Looks up a parked challenge before another one takes its place; false where it is not parked. */

@@ -7,6 +7,7 @@ import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { StartLimits } from "../domain/limits.ts";
+import type { MessageBudget } from "../domain/message-budget.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
@@ -28,6 +29,7 @@ import { canonicalDigest, canonicalTransaction, type Transaction } from "../doma
 import type { Warning } from "../domain/warning.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
+import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
 import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
@@ -88,6 +90,7 @@ interface Deps {
   readonly callerLimit: CallerLimit;
   /** Undefined: off. */
   readonly pumping: PumpingGuard | undefined;
+  readonly budget: MessageBudget;
   readonly challenge: ChallengeRules;
 }
 
@@ -157,7 +160,7 @@ export class StartSignature {
     }
     const { record, outgoing, signature: started, lease, startedAt } = recorded;
     observer.observe({ type: "signature_started", warnings: command.warnings });
-    pumping?.sent(command.phoneNumber.e164);
+    pumping?.sent(command.phoneNumber, command.caller);
     const start = { lease, startedAt, calls: record.challenge.calls, lifeMs: command.ttlMs };
     const delivery = inFlight.start(outgoing.challengeId, (signal) => deliver.first(outgoing, start, signal));
     const signature = await answer(this.#deps, command.caller, started, delivery, leftMs());
@@ -174,7 +177,7 @@ export class StartSignature {
     const route = chooseRoute(routes, command.channel);
     checkDestination(allowedCountries, command.phoneNumber);
     checkNumberType(this.#deps.allowedNumberTypes, command.phoneNumber);
-    pumping?.check(command.phoneNumber);
+    pumping?.check(command.phoneNumber, command.caller);
     const fingerprintKey = primaryKey(keys.current().pseudonym);
     const key: RequestKey = {
       caller: command.caller,
@@ -184,14 +187,22 @@ export class StartSignature {
       fingerprintKeyId: fingerprintKey.id,
     };
     const composed = this.#compose(command, signed, route);
-    return await admitted(callerLimit, command.caller, async (admission) => {
-      const startedAt = clock.now();
-      const { until } = admission;
-      const started = await signatures.start(key, composed.record, { ...limits, admittedUntil: until });
-      if (started !== undefined) return { ...composed, ...started, startedAt };
-      admission.giveBack();
-      return undefined;
-    });
+    const { countries } = command.phoneNumber;
+    const { provider, segments } = composed.outgoing;
+    const message = { provider, countries, segments };
+    return await budgeted(this.#deps.budget, command.caller, message, (sent) =>
+      admitted(callerLimit, command.caller, async (admission) => {
+        const startedAt = clock.now();
+        const { until } = admission;
+        const started = await signatures.start(key, composed.record, { ...limits, admittedUntil: until });
+        if (started === undefined) {
+          admission.giveBack();
+          return undefined;
+        }
+        sent();
+        return { ...composed, ...started, startedAt };
+      }),
+    );
   }
 
   /** Lets calls with the same key wait for this one. */

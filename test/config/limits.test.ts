@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { Environment } from "../../src/config/environment.ts";
 import { readSignature } from "../../src/config/signature.ts";
 import { receivesSms } from "../../src/domain/number-type.ts";
@@ -49,4 +52,56 @@ test("types of numbers are those that receive an SMS, unless named", () => {
   for (const value of ["", "cell", "mobile,*", "mobile,MOBILE"]) {
     expect(read({ SIGNATURE_ALLOWED_NUMBER_TYPES: value }, true).faults, value).toHaveLength(1);
   }
+});
+
+test("a budget of money needs prices, and prices are a country's or everybody's", () => {
+  expect(read({}, true).budget).toMatchObject({
+    limits: { messages: 0, micros: 0 },
+    callerLimits: { messages: 0, micros: 0 },
+  });
+  expect(read({ SIGNATURE_BUDGET_COST_PER_DAY: "500" }, true).faults).toEqual([
+    "SIGNATURE_BUDGET_COST_PER_DAY needs SIGNATURE_PRICES_FILE",
+  ]);
+  const folder = mkdtempSync(join(tmpdir(), "prices-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "prices.json");
+  const withPrices = (document: unknown) => {
+    writeFileSync(path, typeof document === "string" ? document : JSON.stringify(document));
+    return read(
+      {
+        SIGNATURE_PRICES_FILE: path,
+        SIGNATURE_BUDGET_MESSAGES_PER_DAY: "90000",
+        SIGNATURE_BUDGET_CALLER_COST_PER_DAY: "12.5",
+      },
+      true,
+    );
+  };
+  const prices = { currency: "EUR", providers: { twilio: { "*": 0.09, ES: 0.065 } } };
+  expect(withPrices(prices)).toMatchObject({
+    faults: [],
+    budget: {
+      limits: { messages: 90_000, micros: 0 },
+      callerLimits: { messages: 0, micros: 12_500_000 },
+      prices: { currency: "EUR", micros: { twilio: { "*": 90_000, ES: 65_000 } } },
+    },
+  });
+  const faulty = withPrices({
+    ...{ currency: "Euro", extra: 1 },
+    providers: { twilio: { ES: 0.065 }, other: { "*": "free", UK: 1 } },
+  });
+  expect(faulty.faults.map((fault) => fault.replace(`SIGNATURE_PRICES_FILE ${path}: `, ""))).toEqual([
+    "currency must be an ISO 4217 code",
+    'unknown key "extra"',
+    'providers.twilio must be an object of prices by country, with "*" for every other country',
+    "providers.other.* must be a number from 0 to 1000",
+    'providers.other has "UK", which is no ISO 3166-1 alpha-2 code',
+  ]);
+  expect(withPrices("{").faults).toEqual([`SIGNATURE_PRICES_FILE ${path} is not JSON`]);
+  expect(withPrices(`"${"x".repeat(300_000)}"`).faults).toEqual([
+    `SIGNATURE_PRICES_FILE ${path} is larger than 256 KiB`,
+  ]);
+  rmSync(path);
+  expect(read({ SIGNATURE_PRICES_FILE: path }, true).faults).toEqual([
+    `SIGNATURE_PRICES_FILE ${path} cannot be read: check path and rights`,
+  ]);
 });

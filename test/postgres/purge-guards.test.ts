@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { PostgresCallerGrants } from "../../src/postgres/caller-grants.ts";
-import { PostgresPrefixTraffic } from "../../src/postgres/prefix-traffic.ts";
+import { PostgresTrafficStore } from "../../src/postgres/traffic-store.ts";
 import { aKeyRing, aSignatureOf, refusal, useReplicas } from "../support/replicas.ts";
 import { aRequestKey } from "../support/stores.ts";
 
@@ -16,7 +16,8 @@ const start = (who: { customer: string; phone?: string }) =>
 async function rows(): Promise<Record<string, number>> {
   const [counts] = await sql<Record<string, number>[]>`
     select (select count(*)::int from customer_guard) as customers, (select count(*)::int from phone_guard) as phones,
-      (select count(*)::int from caller_grants) as callers, (select count(*)::int from prefix_traffic) as prefixes`;
+      (select count(*)::int from caller_grants) as callers, (select count(*)::int from prefix_traffic) +
+      (select count(*)::int from caller_traffic) as traffic`;
   return counts ?? {};
 }
 
@@ -25,18 +26,21 @@ test("rows that no window needs any more are removed in batches, each kind in it
   await new PostgresCallerGrants(replica(0).db).reserve({
     ...{ caller: "payments", asked: 1, perSecond: 10, extraMs: 0 },
   });
-  await new PostgresPrefixTraffic(replica(0).db).add([{ prefix: "+35191000", messages: 1, completions: 0 }]);
+  await new PostgresTrafficStore(replica(0).db).add(
+    [{ prefix: "+35191000", country: "PT", messages: 1, completions: 0 }],
+    [{ caller: "payments", messages: 1, completions: 0 }],
+  );
   expect(await upkeep.purgeGuards(100)).toBe(0);
   pass(3_600_001);
   expect(await upkeep.purgeGuards(3)).toBe(3);
   expect(await upkeep.purgeGuards(100)).toBe(2);
-  expect(await rows()).toEqual({ customers: 5, phones: 0, callers: 1, prefixes: 1 });
+  expect(await rows()).toEqual({ customers: 5, phones: 0, callers: 1, traffic: 2 });
   pass(3_600_000 + 600_000);
   await upkeep.purgeGuards(100);
-  expect(await rows()).toEqual({ customers: 5, phones: 0, callers: 1, prefixes: 0 });
+  expect(await rows()).toEqual({ customers: 5, phones: 0, callers: 1, traffic: 0 });
   pass(day);
   expect(await upkeep.purgeGuards(100)).toBe(5);
-  expect(await rows()).toEqual({ customers: 0, phones: 0, callers: 0, prefixes: 0 });
+  expect(await rows()).toEqual({ customers: 0, phones: 0, callers: 0, traffic: 0 });
 });
 
 test("a blocked customer's row stays until the block is over", async () => {

@@ -8,7 +8,7 @@ import type { Language } from "../../src/domain/message-templates.ts";
 import { MessageTexts } from "../../src/domain/message-texts.ts";
 import { receivesSms } from "../../src/domain/number-type.ts";
 import type { Observation } from "../../src/domain/observation.ts";
-import type { PrefixTrafficStore } from "../../src/domain/pumping.ts";
+import type { TrafficStore } from "../../src/domain/pumping.ts";
 import type { AllowedCountries, Route } from "../../src/domain/routing.ts";
 import type { ResendRules } from "../../src/domain/stores.ts";
 import { openStores } from "../../src/main/stores.ts";
@@ -45,7 +45,8 @@ export interface ReplicaSettings {
   readonly webOtpHost?: string;
   readonly defaultLanguage?: Language;
   readonly pumping?: SignatureConfig["pumping"];
-  readonly prefixTraffic?: PrefixTrafficStore;
+  readonly budget?: SignatureConfig["budget"];
+  readonly traffic?: TrafficStore;
 }
 
 interface Shared {
@@ -95,7 +96,7 @@ export class Replica {
         stores: this.#reachedAll({
           ...stores,
           callerGrants: settings.callerGrants ?? stores.callerGrants,
-          prefixTraffic: settings.prefixTraffic ?? stores.prefixTraffic,
+          traffic: settings.traffic ?? stores.traffic,
         }),
         lines: [{ provider, policy, ...sending, refreshCredentials: async () => false }],
         routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
@@ -199,6 +200,9 @@ export class Replica {
   }
 }
 
+const nothing = { messages: 0, micros: 0 };
+const noBudget = { limits: nothing, callerLimits: nothing, prices: { currency: "", micros: {} } };
+
 function signatureConfig(settings: ReplicaSettings) {
   const { limits = noLimits, resend = {} } = settings;
   return {
@@ -215,6 +219,7 @@ function signatureConfig(settings: ReplicaSettings) {
     allowedNumberTypes: receivesSms,
     limits: { ...limits, callerPerSecond: settings.callerPerSecond ?? 0 },
     pumping: settings.pumping ?? { guard: "off" as const, homeCountries: new Set<string>() },
+    budget: settings.budget ?? noBudget,
     block: settings.block ?? noBlock,
   };
 }

@@ -50,7 +50,12 @@ export function everyObservation(): Observation[] {
       (found) => ({ type: "looked_up", found, ...ids }) as const,
     ),
     { type: "taken_over", ...ids },
-    { type: "pumping_suspected", prefix: "+34600", messages: 40, completions: 1 },
+    { type: "pumping_suspected", kind: "prefix", name: "+34600", messages: 40, completions: 1 },
+    { type: "pumping_suspected", kind: "prefix", name: phone, messages: 40, completions: 1 },
+    { type: "pumping_suspected", kind: "country", name: "PT", messages: 140, completions: 1 },
+    { type: "pumping_suspected", kind: "caller", name: "payments", messages: 240, completions: 1 },
+    { type: "budget_nearly_used", scope: "all", caller: "", unit: "messages", share: 0.81 },
+    { type: "budget_nearly_used", scope: "caller", caller: "payments", unit: "cost", share: 1 },
     { type: "duplicate_sent", providerChallengeId: sid, ...ids },
     ...["expire", "http", "another"].flatMap((step) =>
       foreignErrors().map((cause) => ({ type: "upkeep_failed", step, cause }) as const),

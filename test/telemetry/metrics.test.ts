@@ -81,6 +81,7 @@ describe("metrics", () => {
       "rpc_server_call_duration histogram",
       "signature_account_refusals_total counter",
       "signature_attempts_total counter",
+      "signature_budget_used gauge",
       "signature_build gauge",
       "signature_call_outcomes_total counter",
       "signature_calls_held_back_total counter",
@@ -186,6 +187,10 @@ const sources = {
   watched: () => 2,
   providerCalls: () => ({ inFlight: 1, waiting: 0 }),
   breaker: () => "closed" as const,
+  budget: () => [
+    { scope: "all" as const, unit: "messages" as const, share: 0.5 },
+    { scope: "caller" as const, unit: "cost" as const, share: 1 },
+  ],
   readiness: new Readiness({ checks: checkNames, now: () => new Date(0) }),
 };
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { PrefixTraffic } from "../../src/domain/pumping.ts";
 import type { CallerGrants, CallReservation } from "../../src/resilience/caller-limit.ts";
+import { FakeTrafficStore } from "../fakes/fake-traffic-store.ts";
 import { failureOf } from "../support/domain.ts";
 import { aStartCommand, codeIn, useService, wrongCode } from "../support/service.ts";
 
@@ -120,14 +120,9 @@ test("a blocked customer is refused by the three calls, with the time that is le
 });
 
 test("messages and completions reach the pumping guard, and what it refuses is not started", async () => {
-  const added: PrefixTraffic[] = [];
-  const suspected: PrefixTraffic[] = [];
-  const prefixTraffic = {
-    add: async (counts: readonly PrefixTraffic[]) => void added.push(...counts),
-    suspected: async () => suspected,
-  };
+  const traffic = new FakeTrafficStore();
   const pumping = { guard: "refuse", homeCountries: new Set(["PT"]) } as const;
-  const replica = service.replica({ pumping, prefixTraffic, resend: { cooldownMs: 0 } });
+  const replica = service.replica({ pumping, traffic, resend: { cooldownMs: 0 } });
   const command = aStartCommand();
   const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
   const ids = { caller: "payments", signatureId: signature.id };
@@ -137,12 +132,43 @@ test("messages and completions reach the pumping guard, and what it refuses is n
   await replica.completeSignature.execute({ ...ids, code, transaction: undefined });
   await time.pass(120_000);
   const prefix = command.phoneNumber.e164.slice(0, -4);
-  suspected.push({ prefix, messages: 20, completions: 0 });
+  await traffic.add([{ prefix, country: "ES", messages: 30, completions: 0 }], []);
   // The sweep is what exchanges counts.
   await replica.sweep();
-  expect(added).toEqual([{ prefix, messages: 2, completions: 1 }]);
+  expect(traffic.prefixes.get(prefix)).toMatchObject({ messages: 32, completions: 1 });
+  expect(traffic.callers.get("payments")).toMatchObject({ messages: 2, completions: 1 });
   expect(await failureOf(replica.startSignature.execute(aStartCommand(), 20_000))).toMatchObject({
     reason: "DESTINATION_NOT_ALLOWED",
   });
   expect(await time.drive(replica.startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
+});
+
+test("a budget of messages counts what is sent, not what is answered again or refused", async () => {
+  const limits = { messages: 3, micros: 0 };
+  const budget = {
+    limits: { messages: 0, micros: 0 },
+    callerLimits: limits,
+    prices: { currency: "", micros: {} },
+  };
+  const { startSignature, sendChallenge } = service.replica({ budget, resend: { cooldownMs: 0 } });
+  const caller = "budgeted";
+  const command = aStartCommand({ caller });
+  const { signature } = await time.drive(startSignature.execute(command, 20_000));
+  for (let n = 0; n < 3; n += 1) {
+    expect(await time.drive(startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
+  }
+  await time.drive(startSignature.execute(aStartCommand({ caller }), 20_000));
+  const resend = { caller, signatureId: signature.id, channel: undefined, idempotencyKey: "again" };
+  await time.drive(sendChallenge.execute(resend, 20_000));
+  const refused = { reason: "RATE_LIMITED", metadata: { limit: "caller_messages_per_day" } };
+  const another = aStartCommand({ caller });
+  expect(await failureOf(startSignature.execute(another, 20_000))).toMatchObject(refused);
+  expect(await failureOf(sendChallenge.execute({ ...resend, idempotencyKey: "more" }, 20_000))).toMatchObject(
+    refused,
+  );
+  expect(await service.sql`select from idempotency_key where key = ${another.idempotencyKey}`).toHaveLength(
+    0,
+  );
+  expect(await time.drive(startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
+  await time.drive(startSignature.execute(aStartCommand(), 20_000));
 });

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { check, index, integer, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, check, index, integer, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
 import { bytes, instant } from "./columns.ts";
 
 /** What a customer has started, and which codes in a row were wrong, by keyed pseudonym. */
@@ -43,6 +43,16 @@ export const callerGrants = pgTable("caller_grants", {
   counts: integer("counts").array().notNull(),
 });
 
+/** Messages and their cost, granted to replicas ahead of use, by hours of the last day; one row per budget. */
+export const messageBudget = pgTable("message_budget", {
+  /** `all`, or `caller:` and the caller's name. */
+  scope: text("scope").primaryKey(),
+  hours: timestamp("hours", { withTimezone: true }).array().notNull(),
+  messages: bigint("messages", { mode: "bigint" }).array().notNull(),
+  /** Millionths of the price table's currency. */
+  micros: bigint("micros", { mode: "bigint" }).array().notNull(),
+});
+
 /** When the next message may be sent through a provider, over all replicas (GCRA's theoretical arrival time). */
 export const providerRate = pgTable("provider_rate", {
   provider: text("provider").primaryKey(),
@@ -57,11 +67,28 @@ export const prefixTraffic = pgTable(
     since: instant("since").notNull(),
     messages: integer("messages").notNull(),
     completions: integer("completions").notNull(),
+    /** ISO 3166-1 alpha-2, `several`, or `home`; null where an older version counted it. */
+    country: text("country"),
   },
   (table) => [
     primaryKey({ columns: [table.prefix, table.since] }),
     // A whole number is personal data: the last four digits are never here.
     check("prefix_traffic_is_prefix", sql`${table.prefix} ~ '^\\+[0-9]{1,11}$'`),
     index("prefix_traffic_by_age").on(table.since),
+  ],
+);
+
+/** Messages and completions abroad by caller and ten minutes. */
+export const callerTraffic = pgTable(
+  "caller_traffic",
+  {
+    caller: text("caller").notNull(),
+    since: instant("since").notNull(),
+    messages: integer("messages").notNull(),
+    completions: integer("completions").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.caller, table.since] }),
+    index("caller_traffic_by_age").on(table.since),
   ],
 );
