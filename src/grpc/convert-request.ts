@@ -23,7 +23,7 @@ import type { AbortSignatureCommand } from "../usecases/abort-signature.ts";
 import type { CompleteSignatureCommand } from "../usecases/complete-signature.ts";
 import type { GetSignatureQuery } from "../usecases/get-signature.ts";
 import type { SendChallengeCommand } from "../usecases/send-challenge.ts";
-import type { StartSignatureCommand } from "../usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../usecases/start-signature-command.ts";
 
 // Every function here collects all faults of its request and throws them as one Failure INVALID_REQUEST.
 // A fault names the field and the rule, never the value. What a fault leaves undefined is never used: the

@@ -1,6 +1,5 @@
 import { amountPattern } from "../domain/amount-pattern.ts";
 import type { CallerLimit } from "../domain/caller-limit.ts";
-import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { minorDigits } from "../domain/currencies.ts";
 import { Failure } from "../domain/failure.ts";
@@ -12,7 +11,6 @@ import { type Language, languageOf } from "../domain/message-templates.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
-import type { PhoneNumber } from "../domain/phone-number.ts";
 import {
   type AllowedCountries,
   type AllowedNumberTypes,
@@ -25,8 +23,7 @@ import { seal } from "../domain/seal.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { Lease, NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
-import { canonicalDigest, canonicalTransaction, type Transaction } from "../domain/transaction.ts";
-import type { Warning } from "../domain/warning.ts";
+import { canonicalDigest, canonicalTransaction } from "../domain/transaction.ts";
 import { admitted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import { budgeted } from "./budgeted.ts";
@@ -36,22 +33,7 @@ import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
-
-export interface StartSignatureCommand {
-  readonly caller: string;
-  readonly idempotencyKey: string;
-  readonly customerId: string;
-  readonly phoneNumber: PhoneNumber;
-  readonly transaction: Transaction;
-  /** Undefined lets the routing rules decide. */
-  readonly channel: Channel | undefined;
-  /** BCP 47; empty for the default language. */
-  readonly locale: string;
-  readonly ttlMs: number;
-  readonly firstFactor: string;
-  /** What the caller is told about the request, each time that it is repeated, too. */
-  readonly warnings: readonly Warning[];
-}
+import { requestContent, type StartSignatureCommand } from "./start-signature-command.ts";
 
 /** A signature as it is now, and whether an earlier call with the same key made it. */
 export interface StartedSignature {
@@ -283,20 +265,4 @@ export class StartSignature {
 function patternOf({ locale, transaction: { amount } }: StartSignatureCommand, language: Language): string {
   if (amount === undefined) return "";
   return amountPattern(locale, language, minorDigits(amount.currencyCode) ?? 2);
-}
-
-/** What makes two calls with one key the same request. */
-function requestContent(
-  command: StartSignatureCommand,
-  { digest }: Signed,
-): Readonly<Record<string, string | number>> {
-  return {
-    customer_id: command.customerId,
-    phone_number: command.phoneNumber.e164,
-    transaction_digest: digest.toString("hex"),
-    channel: command.channel ?? "",
-    locale: command.locale,
-    ttl_ms: command.ttlMs,
-    first_factor: command.firstFactor,
-  };
 }

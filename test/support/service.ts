@@ -5,7 +5,7 @@ import { Faults } from "../../src/domain/faults.ts";
 import type { KeyRing, KeySource, Keys } from "../../src/domain/keys.ts";
 import { parsePhoneNumber } from "../../src/domain/phone-number.ts";
 import { Database } from "../../src/postgres/database.ts";
-import type { StartSignatureCommand } from "../../src/usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 import { FakeProvider } from "../fakes/fake-provider.ts";
 import { useDatabase } from "./database.ts";
 import { aTransaction } from "./domain.ts";

@@ -8,7 +8,8 @@ import type { AbortSignatureCommand } from "../../src/usecases/abort-signature.t
 import type { CompletedSignature, CompleteSignatureCommand } from "../../src/usecases/complete-signature.ts";
 import type { GetSignatureQuery, SignatureHistory } from "../../src/usecases/get-signature.ts";
 import type { SendChallengeCommand } from "../../src/usecases/send-challenge.ts";
-import type { StartedSignature, StartSignatureCommand } from "../../src/usecases/start-signature.ts";
+import type { StartedSignature } from "../../src/usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 
 type Entry = { caller: string; signature: Signature; challenges: Challenge[]; receipt: string };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { StartSignatureCommand } from "../../src/usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 import { failureOf } from "../support/domain.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, useService } from "../support/service.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { StartSignatureCommand } from "../../src/usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 import { aTransaction, failureOf } from "../support/domain.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, codeIn, useService, wrongCode } from "../support/service.ts";

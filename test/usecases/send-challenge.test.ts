@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { SendChallengeCommand } from "../../src/usecases/send-challenge.ts";
-import type { StartSignatureCommand } from "../../src/usecases/start-signature.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 import { failureOf } from "../support/domain.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, codeIn, useService } from "../support/service.ts";
