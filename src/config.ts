@@ -22,6 +22,8 @@ export interface Config {
   readonly grpc: {
     readonly listen: Address;
     readonly reflection: boolean;
+    /** Between two pings, and between two messages of a watch on which nothing changes. */
+    readonly keepaliveMs: number;
     readonly tls: TlsPaths | undefined;
   };
   readonly http: Address;
@@ -75,6 +77,7 @@ export function readConfig(variables: Variables): Config {
     grpc: {
       listen: grpcListen,
       reflection: env.oneOf("GRPC_REFLECTION", ["on", "off"], "on") === "on",
+      keepaliveMs: env.number("GRPC_KEEPALIVE_SECONDS", 30, 1, 3600) * 1000,
       tls,
     },
     http: env.address("HTTP_LISTEN", { host: "127.0.0.1", port: 8080 }),

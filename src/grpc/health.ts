@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
+import { type Keepalive, repeatWhenSilent } from "./repeat-when-silent.ts";
 import type { Handlers } from "./routes.ts";
 
 export type ServingStatus = "SERVING" | "NOT_SERVING";
@@ -67,8 +68,13 @@ export class HealthState {
 /**
  * Handlers of grpc.health.v1.
  * @param closing fires, with the Failure that callers shall see, when the server starts to close
+ * @param keepalive when a watch says the same status again
  */
-export function healthService(state: HealthState, closing: AbortSignal): Handlers<typeof Health> {
+export function healthService(
+  state: HealthState,
+  closing: AbortSignal,
+  keepalive?: Keepalive,
+): Handlers<typeof Health> {
   return {
     check({ service }) {
       const status = state.get(service);
@@ -83,7 +89,7 @@ export function healthService(state: HealthState, closing: AbortSignal): Handler
 
     async *watch({ service }, context) {
       const ended = AbortSignal.any([context.signal, closing]);
-      for await (const status of state.watch(service, ended)) {
+      for await (const status of repeatWhenSilent(state.watch(service, ended), keepalive)) {
         yield { status: status === undefined ? Status.SERVICE_UNKNOWN : statusOf[status] };
       }
       ended.throwIfAborted();

@@ -25,6 +25,7 @@ import {
   ServerReflectionRequestSchema as V1AlphaRequestSchema,
   ServerReflectionResponseSchema as V1AlphaResponseSchema,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { symbolsOf } from "./file-symbols.ts";
 import type { Routes } from "./routes.ts";
 
 type Question = ServerReflectionRequest["messageRequest"];
@@ -94,18 +95,9 @@ function reflection(services: readonly DescService[]): (question: Question) => A
   const filesByName = new Map([...files].map((file) => [file.proto.name, file]));
   const registry = createRegistry(...files);
 
-  const fileOfSymbol = (symbol: string): DescFile | undefined => {
-    const found = registry.get(symbol);
-    if (found) return found.file;
-    // A method, a field or an enum value is named behind its parent.
-    const parent = registry.get(symbol.slice(0, symbol.lastIndexOf(".")));
-    const leaf = symbol.slice(symbol.lastIndexOf(".") + 1);
-    if (parent?.kind === "service" && parent.methods.some((method) => method.name === leaf))
-      return parent.file;
-    if (parent?.kind === "message" && parent.members.some((member) => member.name === leaf))
-      return parent.file;
-    return undefined;
-  };
+  const filesBySymbol = new Map(
+    [...files].flatMap((file) => symbolsOf(file.proto).map((name) => [name, file])),
+  );
 
   return (question) => {
     switch (question.case) {
@@ -116,7 +108,7 @@ function reflection(services: readonly DescService[]): (question: Question) => A
       case "fileByFilename":
         return fileAnswer(filesByName.get(question.value));
       case "fileContainingSymbol":
-        return fileAnswer(fileOfSymbol(question.value));
+        return fileAnswer(filesBySymbol.get(question.value));
       case "fileContainingExtension": {
         const message = registry.getMessage(question.value.containingType);
         return fileAnswer(message && registry.getExtensionFor(message, question.value.extensionNumber)?.file);

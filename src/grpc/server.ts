@@ -39,7 +39,7 @@ export const defaultLimits: GrpcLimits = {
   handshakeTimeoutMs: 10_000,
   resetBurst: 1000,
   resetsPerSecond: 200,
-  keepaliveMs: 60_000,
+  keepaliveMs: 30_000,
   maxAgeMs: 30 * 60_000,
   // Longer than any signature lives, so that a WatchSignature ends by itself.
   maxAgeGraceMs: 15 * 60_000,

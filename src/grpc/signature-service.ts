@@ -15,6 +15,7 @@ import {
   startCommand,
 } from "./convert-request.ts";
 import { historyMessage, signatureMessage, warningMessage } from "./convert-response.ts";
+import { type Keepalive, repeatWhenSilent } from "./repeat-when-silent.ts";
 import type { Handlers } from "./routes.ts";
 
 export interface SignatureServiceDeps {
@@ -28,6 +29,8 @@ export interface SignatureServiceDeps {
   readonly defaultTtlMs: number;
   /** Fires, with the Failure that callers shall see, when the server starts to close: streams end at once. */
   readonly closing: AbortSignal;
+  /** Undefined: a watch is silent between changes. */
+  readonly keepalive?: Keepalive;
 }
 
 // Without a deadline the answer comes within 20 s; the margin is what it takes to get it to the caller.
@@ -83,7 +86,8 @@ export function signatureService(deps: SignatureServiceDeps): Handlers<typeof Si
       const query = signatureQuery(request, callerOf(context).name);
       note(context, query.signatureId);
       const ended = AbortSignal.any([context.signal, deps.closing]);
-      for await (const signature of deps.watchSignature.execute(query, ended)) {
+      const changes = deps.watchSignature.execute(query, ended);
+      for await (const signature of repeatWhenSilent(changes, deps.keepalive)) {
         yield { signature: signatureMessage(signature) };
         if (!isOpen(signature.status)) return;
       }

@@ -10,6 +10,7 @@ import { signatureService } from "../grpc/signature-service.ts";
 import type { CheckName, Readiness } from "../telemetry/readiness.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { TlsSetup } from "./callers.ts";
+import { systemClock } from "./clock.ts";
 import type { UseCases } from "./use-cases.ts";
 
 interface Deps {
@@ -25,8 +26,10 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
   const { useCases, readiness, tracing, observe, tls } = deps;
   const health = new HealthState([SignatureService.typeName]);
   readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
+  const keepalive = { everyMs: grpc.keepaliveMs, clock: systemClock };
   const server = await startGrpcServer({
     listen: grpc.listen,
+    limits: { keepaliveMs: grpc.keepaliveMs },
     ...(tls && { tls }),
     routes(router, closing) {
       router.service(
@@ -38,10 +41,10 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
           abortSignature: tracing.useCase("AbortSignature", useCases.abortSignature),
           getSignature: tracing.useCase("GetSignature", useCases.getSignature),
           watchSignature: useCases.watchSignature,
-          ...{ defaultTtlMs, closing },
+          ...{ defaultTtlMs, closing, keepalive },
         }),
       );
-      router.service(Health, healthService(health, closing));
+      router.service(Health, healthService(health, closing, keepalive));
       if (grpc.reflection) serveReflection(router, [SignatureService, Health], closing);
     },
     observe,

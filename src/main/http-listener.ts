@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Address } from "../config/environment.ts";
 import type { Clock } from "../domain/clock.ts";
+import { toOriginForm } from "./origin-form.ts";
 
 export interface HttpListener {
   readonly url: string;
@@ -26,6 +27,7 @@ export async function listenHttp(
     { maxHeaderSize: 16 * 1024, requestTimeout: 15_000, headersTimeout: 10_000, keepAliveTimeout: 60_000 },
     (request, response) => {
       if (!server.listening) return void response.writeHead(503, { connection: "close" }).end();
+      toOriginForm(request);
       const handled = Promise.resolve(handler(request, response)).catch((error: unknown) => {
         onError(error);
         if (!response.headersSent) response.writeHead(500);

@@ -63,7 +63,7 @@ async function answerTo(options: OpsServerOptions, request: IncomingMessage): Pr
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, type: plain, body: "method not allowed\n" };
   }
-  switch (request.url?.split("?", 1)[0]) {
+  switch (pathOf(request)) {
     case "/metrics":
       return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await options.metrics() };
     case "/livez":
@@ -77,6 +77,11 @@ async function answerTo(options: OpsServerOptions, request: IncomingMessage): Pr
     }
   }
   return { status: 404, type: plain, body: "not found\n" };
+}
+
+/** Proxies send targets in absolute form (RFC 9112, 3.2.2). */
+function pathOf({ url = "" }: IncomingMessage): string | undefined {
+  return url.replace(/^https?:\/\/[^/?#]*/i, "").split("?", 1)[0];
 }
 
 function readyz({ ready, checks }: ReadinessReport): Answer {

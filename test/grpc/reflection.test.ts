@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SignatureService } from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
 import { ServerReflection as V1 } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as V1Alpha } from "../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { symbolsOf } from "../../src/grpc/file-symbols.ts";
 import { signatureService } from "../../src/grpc/signature-service.ts";
 import { type RunningServer, runServer } from "../support/grpc-server.ts";
 import { SignatureUseCases } from "../support/signature-use-cases.ts";
@@ -89,12 +90,41 @@ describe.each([V1, V1Alpha])("$typeName", (service) => {
     expect(answer?.case).toBe("fileDescriptorResponse");
   });
 
+  it.each([
+    "bank.signature.v1.SIGNATURE_STATUS_PENDING",
+    "bank.signature.v1.SignatureStatus.SIGNATURE_STATUS_PENDING",
+    "bank.signature.v1.SignatureStatus",
+    "bank.signature.v1.Transaction.AttributesEntry",
+    "bank.signature.v1.Transaction.AttributesEntry.value",
+    "bank.signature.v1.Transaction.attributes",
+    "bank.signature.v1.SignatureService.WatchSignature",
+    "grpc.health.v1.HealthCheckResponse.SERVING",
+    "grpc.health.v1.HealthCheckResponse.ServingStatus",
+    "grpc.reflection.v1.ServerReflectionRequest.message_request",
+    "google.protobuf.Timestamp.seconds",
+  ])("knows the file of %s", async (symbol) => {
+    const [answer] = await ask({ case: "fileContainingSymbol", value: symbol });
+    expect(answer?.case).toBe("fileDescriptorResponse");
+    const [bytes] = (answer?.value["fileDescriptorProto"] ?? []) as Uint8Array[];
+    const { package: scope } = fromBinary(FileDescriptorProtoSchema, bytes ?? new Uint8Array());
+    expect(symbol.startsWith(`${scope}.`)).toBe(true);
+  });
+
+  it("knows every symbol that its own files declare", async () => {
+    const [answer] = await ask({ case: "fileContainingSymbol", value: "bank.signature.v1.SignatureService" });
+    const files = answer?.value["fileDescriptorProto"] as Uint8Array[];
+    const symbols = files.flatMap((bytes) => symbolsOf(fromBinary(FileDescriptorProtoSchema, bytes)));
+    expect(symbols.length).toBeGreaterThan(150);
+    const answers = await ask(...symbols.map((value) => ({ case: "fileContainingSymbol" as const, value })));
+    expect(answers.filter((one) => one.case !== "fileDescriptorResponse")).toEqual([]);
+  });
+
   it("answers what it does not know as not found and goes on", async () => {
     const notFound = { case: "errorResponse", value: { errorCode: 5, errorMessage: "not found" } };
     const answers = await ask(
       { case: "fileByFilename", value: "etc/passwd" },
       { case: "fileContainingSymbol", value: "bank.Nothing" },
-      { case: "fileContainingSymbol", value: "bank.signature.v1.SignatureService.Nothing" },
+      { case: "fileContainingSymbol", value: "bank.signature.v1" },
       {
         case: "fileContainingExtension",
         value: { containingType: "bank.Nothing", extensionNumber: 1 } as never,

@@ -14,7 +14,7 @@ import {
 
 describe("The sandbox", () => {
   const dataDir = temporaryDirectory();
-  const env = { DATA_DIR: dataDir };
+  const env = { DATA_DIR: dataDir, GRPC_KEEPALIVE_SECONDS: "1" };
   const request = aStartOf(aPhoneNumber());
   let sandbox: RouterProcess;
 
@@ -48,6 +48,18 @@ describe("The sandbox", () => {
     expect(error).toMatchObject({ reason: "CODE_MISMATCH", metadata: { attempts_remaining: "2" } });
     const completed = await sandbox.client.completeSignature({ signatureId, code });
     expect(signatureStatusName(completed.signature?.status)).toBe("COMPLETED");
+  });
+
+  it("says the last message of a watch again while nothing changes", async () => {
+    const { signature } = await sandbox.client.startSignature(aStartOf(aPhoneNumber()));
+    const watch = sandbox.client.watchSignature({ signatureId: signature?.id ?? "" });
+    const seen: string[] = [];
+    for await (const message of watch) {
+      seen.push(JSON.stringify(message.signature?.challenge?.status));
+      // Delivery is reported meanwhile; then nothing happens any more.
+      if (seen.length > 2 && seen.at(-1) === seen.at(-2)) break;
+    }
+    expect(seen.length).toBeGreaterThan(2);
   });
 
   it("says who holds its data to a second start, and goes on", async () => {

@@ -1,3 +1,4 @@
+import { get } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type OpsServerOptions, startOpsServer } from "../../src/telemetry/ops-server.ts";
 import { Readiness } from "../../src/telemetry/readiness.ts";
@@ -17,9 +18,9 @@ async function opsServer(options: Partial<OpsServerOptions> = {}) {
     logger: log.logger,
     ...options,
   });
-  const get = (path: string, init?: RequestInit) =>
-    fetch(`http://127.0.0.1:${server.address.port}${path}`, init);
-  return { ...log, readiness, get, [Symbol.asyncDispose]: () => server.close() };
+  const url = `http://127.0.0.1:${server.address.port}`;
+  const ask = (path: string, init?: RequestInit) => fetch(`${url}${path}`, init);
+  return { ...log, readiness, url, get: ask, [Symbol.asyncDispose]: () => server.close() };
 }
 
 describe("the operations endpoint", () => {
@@ -35,6 +36,21 @@ describe("the operations endpoint", () => {
   test("is alive as long as it answers", async () => {
     await using ops = await opsServer();
     expect((await ops.get("/livez")).status).toBe(200);
+  });
+
+  test("takes targets in absolute form, as proxies send them", async () => {
+    await using ops = await opsServer();
+    const statusOf = async (target: string) => {
+      const { promise, resolve } = Promise.withResolvers<number | undefined>();
+      const { hostname, port } = new URL(ops.url);
+      get({ hostname, port, path: target }, (response) => resolve(response.resume().statusCode));
+      return await promise;
+    };
+    for (const target of ["http://ops.bank/livez", "HTTPS://ops.bank:9464/livez?x=1"]) {
+      expect(await statusOf(target)).toBe(200);
+    }
+    expect(await statusOf("http://ops.bank")).toBe(404);
+    expect(await statusOf("http://ops.bank/http://ops.bank/livez")).toBe(404);
   });
 
   test("is ready when no check fails, and says what does and since when", async () => {

@@ -523,7 +523,11 @@ export const SignatureService: GenService<{
   },
   /**
    * Streams the signature now and whenever it has changed; quick changes may come
-   * as one. Ends OK after the closed state.
+   * as one. Without a change the last message comes again every 30 s (a setting of
+   * the service), so that proxies do not cut the stream; each connection is pinged
+   * as often, and one that leaves a ping unanswered until the next is ended. Where
+   * neither came for a minute, the service is gone: watch again. Ends OK after the
+   * closed state.
    *
    * @generated from rpc bank.signature.v1.SignatureService.WatchSignature
    */
