@@ -1,5 +1,6 @@
 import type { Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
+import type { DestinationCommitment } from "./destination.ts";
 import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
 import type { TextStyle } from "./message-texts.ts";
 import type { ProviderResult } from "./provider.ts";
@@ -32,6 +33,10 @@ export interface NewChallenge extends TextStyle {
   readonly channel: Channel;
   readonly provider: string;
   readonly maskedDestination: string;
+  /** Undefined where the number is erased already: the store refuses such a challenge. */
+  readonly destination: DestinationCommitment | undefined;
+  /** Of the text with the code masked, by the minutes that it may tell; see textDigest. */
+  readonly textDigests: Readonly<Record<number, string>>;
   readonly brand: string;
   readonly webOtpHost: string;
   /** The operator's name where it was not the caller who asked for it. */
@@ -219,8 +224,6 @@ export interface ChallengeStanding {
 }
 
 export interface DeliveryStore {
-  /** Keeps a verified report as it came; a repeated one, or one about an unknown challenge, changes nothing. */
-  reported(receipt: DeliveryReceipt): Promise<void>;
   /** Commits the start of a call and renews the lease; undefined where this epoch may not call any more. */
   beginCall(
     challengeId: string,
@@ -258,6 +261,6 @@ export interface DeliveryStore {
   resume(challengeId: string, leaseMs: number): Promise<ChallengeMaterial | undefined>;
   /** Takes over challenges whose lease has run out, oldest first. */
   takeOver(limit: number, leaseMs: number): Promise<ChallengeMaterial[]>;
-  /** Records that an accepted message arrived or did not; false where that changes nothing. */
+  /** Keeps a report as it came, once, and records whether the message arrived; false where that changes nothing. */
   settled(receipt: DeliveryReceipt): Promise<boolean>;
 }

@@ -5,7 +5,7 @@ import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds, recordset } from "./database.ts";
 import { Gathering, writingPaceMs } from "./gathering.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
-import { appendedEvents, movedChain } from "./timeline.ts";
+import { appendedEvents, isoText, movedChain } from "./timeline.ts";
 
 interface News {
   readonly challengeId: string;
@@ -97,11 +97,14 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
         else 'duplicate'
       end as effect
       from l
-    ), d as (
+    ), p as (
       select o.item, o.effect, o.id, o.now, o.chain_length, o.chain_head, o.transaction_digest,
         o.attempts_remaining, o.created_at, o.expires_at, o.closed_at, o.abort_reason, o.challenge_id,
         o.channel, o.provider, o.masked_destination, o.provider_error_code, o.challenge_created_at,
-        o.delivered_at, o.calls, o.messages,
+        o.delivered_at, o.calls, o.messages, o.sid, o.known_by, o.looked_up, o.taken,
+        -- The answer came after the report that made its message known: its proof tells more.
+        o.effect = 'nothing_new' and o.known_by = 'answer' and o.provider_challenge_id = o.sid
+          and o.provider_proof <> o.proof as answered_late,
         o.effect = 'sent' and o.status = 'completed' as completed_before,
         case when o.status = 'pending' and o.effect = 'sent' then 'challenge_sent' else o.status end as status,
         case when o.challenge_status = 'pending' then 'sent' else o.challenge_status end as challenge_status,
@@ -117,18 +120,29 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
         coalesce(o.sent_at, least(o.now, greatest(o.challenge_created_at,
           case when o.looked_up then o.accepted_at else o.now end))) as sent_at,
         case when o.effect = 'sent' and o.calls > 1 and o.look_ups > 0 and o.has_phone
-          then o.now + ${milliseconds(sql, settleMs)} else o.last_look_up_due_at end as look_up_due_at,
-        case o.effect
-          when 'sent' then case when o.looked_up
+          then o.now + ${milliseconds(sql, settleMs)} else o.last_look_up_due_at end as look_up_due_at
+      from o
+    ), d as (
+      select p.*, case
+          when p.effect = 'sent' then case when p.looked_up
             then array['LOOKED_UP', 'CHALLENGE_SENT'] else array['CHALLENGE_SENT'] end
-          when 'duplicate' then array['DUPLICATE_SENT']
+          when p.effect = 'duplicate' then array['DUPLICATE_SENT']
+          when p.answered_late then array['PROVIDER_ANSWERED']
           else '{}'::text[]
         end as types,
-        case when o.effect = 'sent' and o.looked_up
-          then array[json_build_object('challenge_id', o.challenge_id, 'found', 'message')::text] else '{}'::text[]
-        end || json_build_object('challenge_id', o.challenge_id, 'provider', o.provider,
-          'provider_challenge_id', o.sid, 'attempt', o.calls::text, 'known_by', o.known_by)::text as details
-      from o
+        case when p.effect = 'sent' and p.looked_up
+          then array[json_build_object('challenge_id', p.challenge_id, 'found', 'message')::text] else '{}'::text[]
+        end || case p.effect
+          when 'sent' then json_strip_nulls(json_build_object('challenge_id', p.challenge_id, 'provider', p.provider,
+            'provider_challenge_id', p.sid, 'attempt', p.calls::text, 'known_by', p.known_by,
+            'sent_at', ${isoText(sql, sql`p.sent_at`)}, 'provider_proof', p.provider_proof,
+            'sid_of_another', case when p.taken then 'true' end))
+          when 'duplicate' then json_build_object('challenge_id', p.challenge_id, 'provider', p.provider,
+            'provider_challenge_id', p.sid, 'attempt', p.calls::text, 'known_by', p.known_by)
+          else json_build_object('challenge_id', p.challenge_id, 'provider', p.provider,
+            'provider_challenge_id', p.sid, 'provider_proof', p.provider_proof)
+        end::text as details
+      from p
     ), ${appendedEvents(sql)}, u as (
       update signature set status = h.status, ${erasedPhone(sql)}, ${movedChain(sql)}
       from h where signature.id = h.id and h.effect in ('sent', 'duplicate', 'nothing_new')

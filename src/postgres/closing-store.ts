@@ -78,7 +78,7 @@ export class PostgresClosingStore implements ClosingStore {
     type Row = SignatureRow & { outcome: Abortion["outcome"]; was: SignatureStatus };
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
+        select s.*, t.now, c.id as latest_id, c.calls as latest_calls, c.lease_until as latest_lease_until,
           c.last_look_up_due_at as latest_look_up_due_at
         from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
@@ -93,7 +93,8 @@ export class PostgresClosingStore implements ClosingStore {
         select o.*, 'aborted' as next_status, 'cancelled' as next_challenge_status, o.now as next_closed_at,
           ${reason ?? null}::text as next_abort_reason,
           case when o.outcome = 'aborted' then array['SIGNATURE_ABORTED'] else '{}'::text[] end as types,
-          array[${details}::text] as details
+          array[(${details}::text::jsonb || jsonb_build_object('challenge_id', o.latest_id,
+            'attempt', o.latest_calls::text))::text] as details
         from o
       ), ${appendedEvents(sql)}, u as (
         ${closedSignature(sql)}

@@ -106,8 +106,8 @@ async function judge(
         item integer, signature_of uuid, asked_by text, agrees boolean, wrong text, consent text)
     ), r as (
       select n.item, n.agrees, n.wrong, n.consent, t.now, s.id, s.status, s.expires_at, s.attempts_remaining,
-        s.customer_guards, s.phone_guards, s.first_factor, s.chain_length, s.chain_head, c.id as latest_id, c.lease_until as latest_lease_until,
-        c.last_look_up_due_at as latest_look_up_due_at
+        s.customer_guards, s.phone_guards, s.first_factor, s.chain_length, s.chain_head, c.id as latest_id, c.calls as latest_calls,
+        c.lease_until as latest_lease_until, c.last_look_up_due_at as latest_look_up_due_at
       from n join signature s on s.id = n.signature_of and s.caller = n.asked_by
       join challenge c on c.signature_id = s.id and c.number = s.challenges, t
       order by s.id, n.item
@@ -141,10 +141,13 @@ async function judge(
           else '{}'::text[]
         end as types,
         case when o.outcome = 'completed'
-          then array[coalesce(o.consent, json_build_object('challenge_id', o.latest_id)::text)]
+          then array[(jsonb_build_object('challenge_id', o.latest_id) || coalesce(o.consent::jsonb, '{}')
+            || case when coalesce(o.consent::jsonb ->> 'challenge_id', o.latest_id::text) = o.latest_id::text
+              then jsonb_build_object('attempt', o.latest_calls::text) else '{}' end)::text]
           else array[
             json_build_object('attempts_remaining', (o.attempts_remaining - 1)::text)::text,
-            json_build_object('reason', 'attempts_exhausted')::text]
+            json_build_object('reason', 'attempts_exhausted', 'challenge_id', o.latest_id,
+              'attempt', o.latest_calls::text)::text]
         end as details
       from o
     ), ${appendedEvents(sql)}, u as (

@@ -14,7 +14,6 @@ import { Acceptances } from "./acceptance.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { Leases } from "./leases.ts";
-import { keepProviderReceipt } from "./provider-receipt.ts";
 import { recordReceipt } from "./receipt.ts";
 import { type SignatureRow, signatureColumns, toSignature, versionColumn } from "./snapshot.ts";
 import { messageColumns, type StandingRow, toStanding } from "./standing.ts";
@@ -58,10 +57,6 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
     source: AcceptanceSource,
   ): Promise<Acceptance | undefined> {
     return this.#acceptances.record({ challengeId, result, source });
-  }
-
-  reported(receipt: DeliveryReceipt): Promise<void> {
-    return keepProviderReceipt(this.#db, receipt);
   }
 
   settled(receipt: DeliveryReceipt): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { ChainedEvent } from "../domain/chain.ts";
+import type { ChallengeStatus } from "../domain/challenge.ts";
 import type { ChallengeRecord, Dossier } from "../domain/evidence-store.ts";
 import type { SignatureStatus } from "../domain/signature.ts";
 import { toTextStyle } from "./challenge-material.ts";
@@ -25,6 +26,8 @@ interface SignatureRow {
 
 type RecordRow = ChallengeRow & {
   readonly calls: number;
+  readonly further_message_ids: string[] | null;
+  readonly recorded_status: ChallengeStatus;
   readonly brand: string;
   readonly web_otp_host: string;
   readonly text_version: number | null;
@@ -33,7 +36,11 @@ type RecordRow = ChallengeRow & {
 };
 
 const toRecord = (row: RecordRow): ChallengeRecord => ({
-  challenge: toChallenge(row),
+  challenge: toChallenge({
+    ...row,
+    challenge_status: row.recorded_status,
+    provider_challenge_id: row.provider_challenge_id ?? row.further_message_ids?.[0] ?? null,
+  }),
   calls: row.calls,
   brand: row.brand,
   webOtpHost: row.web_otp_host,
@@ -56,8 +63,8 @@ export async function readDossier(db: Database, signatureId: string): Promise<Do
         where s.id = ${signatureId}::uuid`,
       tx<RecordRow[]>`
         with ${db.now()}
-        select s.expires_at, ${challengeColumns(sql)}, c.calls, c.brand, c.web_otp_host,
-          c.text_version, c.amount_pattern,
+        select s.expires_at, ${challengeColumns(sql)}, c.status as recorded_status, c.calls,
+          c.further_message_ids, c.brand, c.web_otp_host, c.text_version, c.amount_pattern,
           (extract(epoch from s.expires_at - c.created_at) * 1000)::float8 as text_life_ms
         from t, signature s join challenge c on c.signature_id = s.id
         where s.id = ${signatureId}::uuid

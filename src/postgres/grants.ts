@@ -6,21 +6,53 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
     "event",
     "receipt",
     "seal",
-    "checkpoint",
-    "provider_receipt",
-    "installation",
-    "known_key",
+    ...[
+      "checkpoint",
+      "checkpoint_made",
+      "checkpoint_delivery",
+      "provider_receipt",
+      "installation",
+      "known_key",
+    ],
+    ...["key_history", "signature", "challenge", "provider_rate", "operator_order"],
   ],
-  "select, insert, update": ["signature", "challenge", "provider_rate", "operator_order"],
   "select, insert, update, delete": [
     ...["idempotency_key", "customer_guard", "phone_guard", "caller_grants", "prefix_traffic"],
   ],
+};
+
+/** The columns that the service updates: the others are written once, and no role of it can rewrite them. */
+export const updatedColumns: Readonly<Record<string, readonly string[]>> = {
+  signature: [
+    ...["status", "closed_at", "abort_reason", "phone_sealed", "attempts_remaining", "challenges"],
+    ...["chain_length", "chain_head", "sealed_length"],
+  ],
+  challenge: [
+    ...["status", "provider_challenge_id", "further_message_ids", "provider_proof", "provider_error_code"],
+    ...[
+      "sent_at",
+      "delivered_at",
+      "calls",
+      "calls_left",
+      "last_call_at",
+      "look_ups",
+      "lease_epoch",
+      "lease_until",
+    ],
+    ...["lease_parked", "feedback_due_at", "redact_due_at", "last_look_up_due_at"],
+  ],
+  checkpoint_delivery: ["taken_until", "delivered_at", "token"],
+  provider_rate: ["next_at"],
+  operator_order: ["taken_until", "done_at", "result"],
 };
 
 /** The rights that this role lacks to run the service, each as the statement that grants it. */
 export async function missingGrants(sql: Sql): Promise<string[]> {
   const needed = Object.entries(neededRights).flatMap(([verbs, tables]) =>
     tables.flatMap((table) => verbs.split(", ").map((verb) => `('${table}', '${verb}')`)),
+  );
+  const updates = Object.entries(updatedColumns).map(
+    ([table, columns]) => `('${table}', '{${columns.join()}}'::text[])`,
   );
   const rows = await sql.unsafe<{ statement: string }[]>(`
     select format('grant usage on schema %I to %I', n.nspname, current_user) as statement
@@ -35,6 +67,12 @@ export async function missingGrants(sql: Sql): Promise<string[]> {
     where not case r.verb when 'delete' then has_table_privilege(c.oid, 'delete')
       else has_any_column_privilege(c.oid, r.verb) end
     group by n.nspname, c.relname
+    union all
+    select format('grant update (%s) on public.%I to %I', array_to_string(u.columns, ', '), u.name, current_user)
+    from (values ${updates.join(", ")}) as u (name, columns)
+    where exists (select from unnest(u.columns) as x (name), pg_attribute a
+      where a.attrelid = to_regclass('public.' || u.name) and a.attname = x.name
+        and not has_column_privilege(a.attrelid, a.attnum, 'update'))
     union all
     select format('grant execute on function %s to %I', p.oid::regprocedure, current_user)
     from pg_proc p

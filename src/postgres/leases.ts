@@ -40,7 +40,7 @@ export class Leases {
     const { sql } = this.#db;
     const [row] = await sql<MaterialRow[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.lease_epoch
+        select s.*, t.now, c.id as challenge_id, c.lease_epoch, c.calls
         from t, signature s join challenge c on c.signature_id = s.id
         where c.id = ${challengeId}::uuid and c.status = 'pending' and c.lease_until is null
           and ${this.#readable()}
@@ -48,7 +48,8 @@ export class Leases {
         for update of s, c
       ), d as (
         select l.*, array['CHALLENGE_TAKEN_OVER'] as types, array[(
-          jsonb_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text)
+          jsonb_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text,
+            'attempt', l.calls::text)
             || ${JSON.stringify(orderedBy === undefined ? {} : { ordered_by: orderedBy })}::text::jsonb)::text] as details
         from l
       ), ${appendedEvents(sql)}, s as (
@@ -81,7 +82,7 @@ export class Leases {
     const { sql } = this.#db;
     const rows = await sql<(MaterialRow & { was_parked: boolean })[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as challenge_id, c.lease_epoch, c.lease_parked
+        select s.*, t.now, c.id as challenge_id, c.lease_epoch, c.lease_parked, c.calls
         from t, challenge c join signature s on s.id = c.signature_id
         where c.lease_until <= (select now from t) and ${this.#readable()}
         order by c.lease_until
@@ -90,7 +91,8 @@ export class Leases {
       ), d as (
         select l.*,
           case when l.lease_parked then '{}'::text[] else array['CHALLENGE_TAKEN_OVER'] end as types,
-          array[json_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text)::text]
+          array[json_build_object('challenge_id', l.challenge_id, 'epoch', (l.lease_epoch + 1)::text,
+            'attempt', l.calls::text)::text]
             as details
         from l
       ), ${appendedEvents(sql)}, s as (

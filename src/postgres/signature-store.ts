@@ -95,7 +95,7 @@ export class PostgresSignatureStore implements SignatureStore {
     type Row = SignatureRow & { outcome: Resend["outcome"]; was: SignatureStatus; retry_after_ms: number };
     const [row] = await sql<Row[]>`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.status as latest_status, c.lease_until,
+        select s.*, t.now, c.id as latest_id, c.status as latest_status, c.calls as latest_calls, c.lease_until,
           case when c.provider_challenge_id is null then null else c.last_call_at end as accepted_at
         from t, signature s
         join challenge c on c.signature_id = s.id and c.number = s.challenges
@@ -132,8 +132,11 @@ export class PostgresSignatureStore implements SignatureStore {
         select l.customer_guards, l.phone_guards, ${rules.admittedUntil ?? null}::timestamptz as admitted_until
         from k join l on l.id = k.signature_id
       ), ${countedMessages(sql, rules.phonePer10Minutes)}, d as (
-        select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types,
-          array[json_build_object('challenge_id', o.latest_id)::text, ${challengeCreated(challenge)}::text] as details
+        select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types, array[
+          json_build_object('challenge_id', o.latest_id, 'attempt', o.latest_calls::text)::text,
+          (${challengeCreated(challenge)}::text::jsonb || jsonb_strip_nulls(jsonb_build_object('text_digest',
+            ${JSON.stringify(challenge.textDigests)}::text::json
+              ->> greatest(1, floor(extract(epoch from o.expires_at - o.now) / 60))::int::text)))::text] as details
         from o join k on k.signature_id = o.id
       ), ${appendedEvents(sql)}, x as (
         update challenge set status = 'superseded' from h where challenge.id = h.latest_id

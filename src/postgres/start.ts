@@ -166,24 +166,34 @@ function toRecord({ key, signature, limits }: Start) {
     amount_pattern: challenge.amountPattern,
     calls_left: challenge.calls - 1,
     lease: `${challenge.leaseMs} milliseconds`,
-    details: [signatureStarted(key, signature), challengeCreated(challenge)],
+    details: [
+      signatureStarted(key, signature),
+      challengeCreated(challenge, Object.values(challenge.textDigests)[0]),
+    ],
   };
 }
 
-function signatureStarted({ caller }: RequestKey, { attempts, transactionDigest }: NewSignature): string {
+function signatureStarted({ caller }: RequestKey, signature: NewSignature): string {
   return JSON.stringify({
     caller,
-    attempts: String(attempts),
-    transaction_digest: transactionDigest.toString("hex"),
+    attempts: String(signature.attempts),
+    transaction_digest: signature.transactionDigest.toString("hex"),
+    first_factor: signature.firstFactor,
+    locale: signature.locale,
+    life_ms: String(signature.ttlMs),
   });
 }
 
 /** The details of CHALLENGE_CREATED. */
-export function challengeCreated(challenge: NewChallenge): string {
+export function challengeCreated(challenge: NewChallenge, textDigest?: string): string {
+  const { destination } = challenge;
   return JSON.stringify({
     challenge_id: challenge.id,
     channel: challenge.channel,
     provider: challenge.provider,
+    masked_destination: challenge.maskedDestination,
+    ...(destination && { destination: destination.commitment, destination_key_id: destination.keyId }),
+    ...(textDigest !== undefined && { text_digest: textDigest }),
     ...(challenge.orderedBy !== undefined && { ordered_by: challenge.orderedBy }),
   });
 }

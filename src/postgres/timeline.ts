@@ -16,6 +16,11 @@ export function appendedEvents(sql: Sql): Fragment {
     )`;
 }
 
+/** A time as the details of an event have it: ISO 8601 with milliseconds, UTC. */
+export function isoText(sql: Sql, at: Fragment): Fragment {
+  return sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
 /** The assignments that move the chain of a signature row to the last of the events in `h`. */
 export function movedChain(sql: Sql): Fragment {
   return sql`

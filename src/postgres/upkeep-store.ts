@@ -49,7 +49,7 @@ export class PostgresUpkeepStore implements UpkeepStore {
     const { sql } = this.#db;
     const rows = await sql`
       with ${this.#db.now()}, l as (
-        select s.*, t.now, c.id as latest_id, c.lease_until as latest_lease_until,
+        select s.*, t.now, c.id as latest_id, c.calls as latest_calls, c.lease_until as latest_lease_until,
           c.last_look_up_due_at as latest_look_up_due_at
         from t, signature s join challenge c on c.signature_id = s.id and c.number = s.challenges
         where s.status in ('pending', 'challenge_sent') and s.expires_at <= (select now from t)
@@ -58,7 +58,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
         for update of s, c skip locked
       ), d as (
         select l.*, 'expired' as next_status, 'expired' as next_challenge_status, l.expires_at as next_closed_at,
-          null::text as next_abort_reason, array['SIGNATURE_EXPIRED'] as types, array['{}'] as details
+          null::text as next_abort_reason, array['SIGNATURE_EXPIRED'] as types,
+          array[json_build_object('challenge_id', l.latest_id, 'attempt', l.latest_calls::text)::text] as details
         from l
       ), ${appendedEvents(sql)}, u as (
         ${closedSignature(sql)} from h where signature.id = h.id

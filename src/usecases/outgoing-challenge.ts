@@ -34,6 +34,11 @@ export interface TextInputs extends TextStyle {
   readonly code: string;
 }
 
+/** The minutes that a text tells. Rounded down: the customer never has less, but in the last minute. */
+export function minutesOf(textLifeMs: number): number {
+  return Math.max(1, Math.floor(textLifeMs / 60_000));
+}
+
 /** @throws Failure SERVICE_UNAVAILABLE where a newer replica wrote the text */
 export function challengeText(texts: MessageTexts, inputs: TextInputs): RenderedMessage {
   const { amount } = inputs.transaction;
@@ -44,8 +49,7 @@ export function challengeText(texts: MessageTexts, inputs: TextInputs): Rendered
     payee: inputs.transaction.payee,
     payeeAccount: inputs.transaction.payeeAccount,
     description: inputs.transaction.description,
-    // Rounded down: the customer never has less time than the message says, but in the last minute.
-    minutes: Math.max(1, Math.floor(inputs.textLifeMs / 60_000)),
+    minutes: minutesOf(inputs.textLifeMs),
     brand: inputs.brand,
     webOtpHost: inputs.webOtpHost,
   };

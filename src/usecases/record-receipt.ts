@@ -23,7 +23,6 @@ export class RecordReceipt {
     const result = { providerChallengeId, providerProof, sentAt: new Date(0) };
     const acceptance = await deliveries.accepted(challengeId, result, "receipt");
     if (acceptance?.signature === undefined) return;
-    await deliveries.reported(receipt);
     const ids = { signatureId: acceptance.signature.id, challengeId, provider };
     if (acceptance.effect === "sent") {
       observer.observe({ type: "challenge_sent", ...ids, providerChallengeId, knownBy: "receipt" });
@@ -31,7 +30,7 @@ export class RecordReceipt {
       observer.observe({ type: "duplicate_sent", ...ids, providerChallengeId });
     }
     const { status, accountAtFault } = receipt;
-    if (status === "accepted" || !(await deliveries.settled(receipt))) return;
+    if (!(await deliveries.settled(receipt)) || status === "accepted") return;
     const errorCode = receipt.providerErrorCode ?? "";
     observer.observe({ type: "receipt", ...ids, status, errorCode, accountAtFault: accountAtFault === true });
   }

@@ -1,17 +1,20 @@
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import { commitDestination } from "../domain/destination.ts";
 import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
 import type { BudgetedMessage, MessageBudget } from "../domain/message-budget.ts";
-import type { MessageTexts } from "../domain/message-texts.ts";
+import type { MessageTexts, TextStyle } from "../domain/message-texts.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
+import { textDigest } from "../domain/receipt.ts";
 import { chooseRoute, type Route } from "../domain/routing.ts";
 import { closedFailure, type Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type {
+  ChallengeMaterial,
   DeliveryStore,
   NewChallenge,
   RequestKey,
@@ -24,7 +27,8 @@ import { answer } from "./answer.ts";
 import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
-import { openChallenge } from "./outgoing-challenge.ts";
+import { maskedText, openTransaction } from "./issue-receipt.ts";
+import { minutesOf, openChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
@@ -122,15 +126,20 @@ export class SendChallenge {
     const opened = await openChallenge(keys, texts, { ...latest, textVersion: texts.current });
     const number = opened && parsePhoneNumber(new Faults(), "", opened.to);
     if (number !== undefined) this.#deps.pumping?.check(number, caller);
+    const challengeId = random.uuid();
+    const style = { textVersion: texts.current, amountPattern: latest.amountPattern };
     const challenge: NewChallenge = {
-      id: random.uuid(),
+      id: challengeId,
       ...route,
       // An erased number belongs to a closed signature, which the store refuses below.
       maskedDestination: number?.masked ?? "+*** *** ***",
+      destination:
+        opened &&
+        commitDestination(primaryKey(keys.current().evidence), { signatureId, challengeId }, opened.to),
+      textDigests: await this.#textDigests(latest, { ...made, ...style }),
       orderedBy: command.orderedBy,
       ...made,
-      textVersion: texts.current,
-      amountPattern: latest.amountPattern,
+      ...style,
     };
     const message = {
       provider: route.provider,
@@ -145,6 +154,21 @@ export class SendChallenge {
     }
     if (resend.outcome === "created" && number !== undefined) this.#deps.pumping?.sent(number, caller);
     return { challenge, startedAt, resend };
+  }
+
+  /** Which minutes the text tells is known with the challenge's creation: no more than are left now. */
+  async #textDigests(
+    material: ChallengeMaterial,
+    rules: ChallengeRules & TextStyle,
+  ): Promise<Record<number, string>> {
+    const { signatureId, locale, lifeLeftMs } = material;
+    const transaction = await openTransaction(this.#deps.keys, signatureId, material);
+    const minutes = Array.from({ length: minutesOf(lifeLeftMs) }, (_, index) => index + 1);
+    const digest = (minute: number) =>
+      textDigest(
+        maskedText(this.#deps.texts, locale, { ...rules, textLifeMs: minute * 60_000 }, transaction),
+      );
+    return Object.fromEntries(minutes.map((minute) => [minute, digest(minute)]));
   }
 
   async #resend(

@@ -2,15 +2,18 @@ import { amountPattern } from "../domain/amount-pattern.ts";
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { minorDigits } from "../domain/currencies.ts";
+import { commitDestination } from "../domain/destination.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
 import { type KeySource, keyedDigest, primaryKey, pseudonyms } from "../domain/keys.ts";
 import type { StartLimits } from "../domain/limits.ts";
+import { MASKED_CODE } from "../domain/message.ts";
 import type { MessageBudget } from "../domain/message-budget.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { oneTimeCode } from "../domain/one-time-code.ts";
+import { textDigest } from "../domain/receipt.ts";
 import {
   type AllowedCountries,
   type AllowedNumberTypes,
@@ -29,7 +32,7 @@ import { answer } from "./answer.ts";
 import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
-import { challengeText, type OutgoingChallenge } from "./outgoing-challenge.ts";
+import { challengeText, minutesOf, type OutgoingChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
@@ -227,15 +230,9 @@ export class StartSignature {
     const locale = languageOf(command.locale, defaultLanguage);
     const { brand, webOtpHost } = rules;
     const style = { textVersion: texts.current, amountPattern: patternOf(command, locale) };
-    const message = challengeText(texts, {
-      locale,
-      brand,
-      webOtpHost,
-      ...style,
-      textLifeMs: command.ttlMs,
-      transaction,
-      code,
-    });
+    const origin = { locale, brand, webOtpHost, ...style, textLifeMs: command.ttlMs, transaction };
+    const message = challengeText(texts, { ...origin, code });
+    const masked = challengeText(texts, { ...origin, code: MASKED_CODE }).text;
     const record: NewSignature = {
       id,
       customerPseudonym: keyedDigest(pseudonymKey.key, "customer-id-v1", command.customerId),
@@ -252,7 +249,15 @@ export class StartSignature {
       locale,
       firstFactor: command.firstFactor,
       ttlMs: command.ttlMs,
-      challenge: { id: challengeId, ...route, maskedDestination: phoneNumber.masked, ...rules, ...style },
+      challenge: {
+        ...{ id: challengeId, ...route, maskedDestination: phoneNumber.masked, ...rules, ...style },
+        destination: commitDestination(
+          primaryKey(rings.evidence),
+          { signatureId: id, challengeId },
+          phoneNumber.e164,
+        ),
+        textDigests: { [minutesOf(command.ttlMs)]: textDigest(masked) },
+      },
     };
     return {
       record,

@@ -2,8 +2,18 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { missingGrants, neededRights } from "../../src/postgres/grants.ts";
+import { signSeal } from "../../src/domain/seal-statement.ts";
+import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
+import { Database } from "../../src/postgres/database.ts";
+import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
+import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
+import { missingGrants, neededRights, updatedColumns } from "../../src/postgres/grants.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
+import { PostgresOperatorOrderStore } from "../../src/postgres/operator-order-store.ts";
+import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
+import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
+import { aReceipt } from "../support/domain.ts";
+import { aNewChallenge, aNewSignature, aRequestKey, aSid, noBlock, noLimits } from "../support/stores.ts";
 import { DeployedDatabase } from "./deployment.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -30,6 +40,7 @@ function statementVerbs(tables: ReadonlySet<string>): Set<string> {
 describe("the database roles of the deployment", () => {
   const left = new AsyncDisposableStack();
   let runtime: postgres.Sql;
+  let runtimeUrl: string;
 
   beforeAll(async () => {
     const database = left.use(new DeployedDatabase(passwords));
@@ -45,6 +56,7 @@ describe("the database roles of the deployment", () => {
     // A release's grants are given again with every release.
     await database.run("grants.sql", migrator);
     await migrator.end();
+    runtimeUrl = database.url("postgres://signature_runtime:runtime@postgres/signature");
     runtime = connect("runtime");
     left.defer(() => runtime.end());
   });
@@ -60,12 +72,17 @@ describe("the database roles of the deployment", () => {
       );
       expect(granted?.[2]?.split(/,\s*/).sort()).toEqual([...tables].sort());
     }
+    const updates = [...text.matchAll(/^grant update \(([\w\s,]+)\) on (\w+) to signature_runtime;/gm)];
+    expect(Object.fromEntries(updates.map(([, columns, table]) => [table, columns?.split(/,\s*/)]))).toEqual(
+      updatedColumns,
+    );
   });
 
   it("let the service do whatever its statements do", async () => {
     // The information schema would not show a table that was forgotten altogether.
     const rows = await runtime<{ name: string; verb: string; granted: boolean }[]>`
-      select c.relname as name, v.verb, has_table_privilege(c.oid, v.verb) as granted
+      select c.relname as name, v.verb, has_table_privilege(c.oid, v.verb)
+          or v.verb in ('insert', 'update') and has_any_column_privilege(c.oid, v.verb) as granted
       from pg_class c, unnest(array['select', 'insert', 'update', 'delete']) as v(verb)
       where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')`;
     const verbs = statementVerbs(new Set(rows.map(({ name }) => name)));
@@ -77,7 +94,75 @@ describe("the database roles of the deployment", () => {
     await expect(runtime`select count(*) from drizzle.__drizzle_migrations`).resolves.toHaveLength(1);
   });
 
+  it("let it run every statement that changes signatures, with the columns that it has", async () => {
+    const db = new Database({ url: runtimeUrl, connections: 2 });
+    left.defer(() => db.close());
+    const signatures = new PostgresSignatureStore(db);
+    const deliveries = new PostgresDeliveryStore(db);
+    const closings = new PostgresClosingStore(db, true);
+    const upkeep = new PostgresUpkeepStore(db);
+    const evidence = new PostgresEvidenceStore(db);
+    const orders = new PostgresOperatorOrderStore(db);
+    const started = async () => {
+      const signature = aNewSignature();
+      await signatures.start(aRequestKey(), signature, noLimits);
+      return { id: signature.id, challengeId: signature.challenge.id };
+    };
+    const lease = { epoch: 1, durationMs: 20_000 };
+    const [one, two, three] = [await started(), await started(), await started()];
+    await deliveries.beginCall(one.challengeId, lease);
+    await deliveries.unknown(one.challengeId, lease, "timeout");
+    await deliveries.lookedUp(one.challengeId, lease, "nothing");
+    await deliveries.park(one.challengeId, lease, 1);
+    await deliveries.resume(one.challengeId, 20_000);
+    const sid = aSid();
+    const result = { providerChallengeId: sid, providerProof: "proof", sentAt: new Date() };
+    await deliveries.accepted(one.challengeId, result, "answer");
+    await deliveries.settled(aReceipt(one.challengeId, sid));
+    await deliveries.refused(two.challengeId, "21211");
+    const rules = { cooldownMs: 0, most: 5, ...noLimits };
+    await signatures.resend(aRequestKey({ scope: two.id }), two.id, aNewChallenge(), rules);
+    await deliveries.giveUp(three.challengeId, lease, "20429");
+    await deliveries.takeUp(three.challengeId, 4, 20_000);
+    await deliveries.takeOver(10, 20_000);
+    await closings.complete("payments", one.id, "code_mismatch", noBlock);
+    const consent = {
+      ...{ challengeId: one.challengeId, channel: "sms" as const, textDigest: "" },
+      receiptKeyId: "r1",
+    };
+    await closings.complete("payments", one.id, "match", noBlock, consent);
+    await closings.abort("payments", two.id, undefined, "");
+    await evidence.keepReceipt(one.id, "a.b.c");
+    await upkeep.expire(10);
+    await upkeep.erasePhoneNumbers(10);
+    await upkeep.purgeKeys(10);
+    await upkeep.purgeGuards(10);
+    for (const task of ["feedback", "redaction"] as const) {
+      for (const { claim } of await upkeep.due(task, 10, 1000)) await upkeep.done(task, claim);
+    }
+    await upkeep.dueLookUps(10, 1000);
+    await upkeep.lookedUpAgain({ challengeId: one.challengeId, until: new Date() });
+    const key = { id: "r1", key: Buffer.alloc(32) };
+    expect(await evidence.sealClosed(10, (chain) => signSeal(chain, key))).toBe(2);
+    await orders.take(1);
+  });
+
   it.each([
+    ["rewrite who asked", "update signature set caller = ''"],
+    ["rewrite when it was asked", "update signature set created_at = now()"],
+    ["rewrite how the customer was authenticated", "update signature set first_factor = ''"],
+    ["rewrite what is signed", "update signature set transaction_digest = ''"],
+    ["give a code another nonce", "update signature set code_nonce = ''"],
+    ["rewrite where a code went", "update challenge set masked_destination = ''"],
+    ["rewrite who sent it", "update challenge set provider = ''"],
+    ["rewrite what a provider reported", "update provider_receipt set parameters = ''"],
+    ["rewrite a checkpoint", "update checkpoint set seals = 0"],
+    ["remove a checkpoint", "delete from checkpoint"],
+    ["forget that a checkpoint was made", "delete from checkpoint_made"],
+    ["forget where a checkpoint went", "delete from checkpoint_delivery"],
+    ["remove a seal", "delete from seal"],
+    ["rewrite when a key was first used", "update key_history set at = now()"],
+    ["order in another's name", "update operator_order set ordered_by = ''"],
     ["define a table", "create table public.more (id int)"],
     ["define a temporary table", "create temporary table more (id int)"],
     ["change a table", "alter table signature add column more int"],

@@ -92,8 +92,8 @@ test("a given-up challenge that is taken up again says so, and on whose order", 
   const history = await reader.history("payments", id);
   const taken = history?.timeline.filter(({ type }) => type === "CHALLENGE_TAKEN_OVER");
   expect(taken?.map(({ details }) => details)).toEqual([
-    { challenge_id: challengeId, epoch: "2" },
-    { challenge_id: challengeId, epoch: "3", ordered_by: "operator" },
+    { challenge_id: challengeId, attempt: "1", epoch: "2" },
+    { challenge_id: challengeId, attempt: "1", epoch: "3", ordered_by: "operator" },
   ]);
 });
 

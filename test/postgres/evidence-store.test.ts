@@ -216,8 +216,8 @@ describe("the retention", () => {
       ...{ provider: "twilio", challengeId: old.challengeId, attempt: 1, providerChallengeId: old.sid },
       ...{ status: "delivered" as const, providerErrorCode: undefined, parameters: "{}", providerProof: "p" },
     };
-    await deliveries.reported(report);
-    await deliveries.reported({ ...report, challengeId: receiptlessChallenge });
+    await deliveries.settled(report);
+    await deliveries.settled({ ...report, challengeId: receiptlessChallenge });
     const completed = await started();
     await closings.complete("payments", completed.id, "match", noBlock, completed.consent);
     await sealing.once(never);
@@ -273,9 +273,9 @@ test("a report of the provider is kept once, as it came", async () => {
     },
     ...{ providerErrorCode: undefined, parameters: '{"a":"1"}', providerProof: "p1" },
   };
-  await deliveries.reported(report);
-  await deliveries.reported(report);
-  await deliveries.reported({ ...report, parameters: '{"a":"2"}', providerProof: "p2" });
+  await deliveries.settled(report);
+  await deliveries.settled(report);
+  await deliveries.settled({ ...report, parameters: '{"a":"2"}', providerProof: "p2" });
   expect(
     await sql`select parameters, proof from provider_receipt where challenge_id = ${challengeId} order by number`,
   ).toEqual([

@@ -39,6 +39,7 @@ export class SignatureModel {
   readonly challenges: ModelChallenge[] = [];
   readonly timeline = ["SIGNATURE_STARTED"];
   readonly #duplicates = new Set<string>();
+  readonly #reports = new Set<string>();
 
   constructor(challengeId: string, now: number, ttlMs: number) {
     this.expiresAt = now + ttlMs;
@@ -94,8 +95,14 @@ export class SignatureModel {
   }
 
   receipt(challenge: ModelChallenge, sid: string, errorCode: string | undefined): boolean {
-    if (challenge.sid !== sid || challenge.delivered) return false;
-    if (errorCode !== undefined && challenge.errorCode !== undefined) return false;
+    const report = JSON.stringify([challenge.id, sid, errorCode]);
+    const isKept = this.#reports.has(report);
+    this.#reports.add(report);
+    const isOld = challenge.delivered || (errorCode !== undefined && challenge.errorCode !== undefined);
+    if (challenge.sid !== sid || isOld) {
+      if (!isKept) this.timeline.push("PROVIDER_REPORTED");
+      return false;
+    }
     challenge.errorCode = errorCode;
     challenge.delivered = errorCode === undefined;
     this.#fact(challenge, errorCode === undefined ? "deliver" : "undeliver");

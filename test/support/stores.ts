@@ -55,6 +55,8 @@ export function aNewChallenge(over: Partial<NewChallenge> = {}): NewChallenge {
     channel: "sms",
     provider: "twilio",
     maskedDestination: "+34 *** *** 001",
+    destination: { commitment: "0d".repeat(32), keyId: "e1" },
+    textDigests: { 5: "0c".repeat(32) },
     brand: "",
     webOtpHost: "",
     textVersion: newestTextVersion,

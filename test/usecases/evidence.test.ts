@@ -112,7 +112,9 @@ describe("the receipt", () => {
     await other.recordReceipt.execute(aReceipt(challengeId, sid));
     await other.recordReceipt.execute(aReceipt(challengeId, `SM${"d".repeat(32)}`));
     const { receipt, timeline } = await other.history(id);
-    expect(timeline.map(({ type }) => type).slice(-2)).toEqual(["CHALLENGE_DELIVERED", "DUPLICATE_SENT"]);
+    expect(timeline.map(({ type }) => type).slice(4)).toEqual([
+      ...["CHALLENGE_DELIVERED", "DUPLICATE_SENT", "PROVIDER_REPORTED"],
+    ]);
     const { payload } = await compactVerify(receipt, createLocalJWKSet(jwks(keys.current().receipt)));
     expect(JSON.parse(Buffer.from(payload).toString())).toMatchObject({
       message_sids: [sid],

@@ -47,7 +47,7 @@ describe("the pause before an unknown outcome is looked up", () => {
     expect(service.provider.lookUps).toBe(0);
     expect(service.provider.calls).toHaveLength(1);
     expect((await replica.timeline(call.signatureId)).slice(2)).toEqual([
-      ...["OUTCOME_UNKNOWN", "CHALLENGE_SENT"],
+      ...["OUTCOME_UNKNOWN", "CHALLENGE_SENT", "PROVIDER_REPORTED"],
     ]);
     expect(reached.saw("challenge_sent")).toMatchObject([{ knownBy: "receipt" }]);
     if (elsewhere) expect(replica.saw("challenge_sent")).toEqual([]);
@@ -155,7 +155,7 @@ describe("the pause before an unknown outcome is looked up", () => {
     await time.pass(settleMs);
     expect(service.provider.lookUps).toBe(0);
     expect((await other.timeline(signatureId)).slice(2)).toEqual([
-      ...["CHALLENGE_TAKEN_OVER", "CHALLENGE_SENT"],
+      ...["CHALLENGE_TAKEN_OVER", "CHALLENGE_SENT", "PROVIDER_REPORTED"],
     ]);
   });
 
@@ -169,7 +169,7 @@ describe("the pause before an unknown outcome is looked up", () => {
     expect(signature.challenge.status).toBe("sent");
     expect(service.provider.calls).toHaveLength(1);
     expect((await replica.timeline(call.signatureId)).slice(2)).toEqual([
-      ...["OUTCOME_UNKNOWN", "CHALLENGE_SENT", "LOOKED_UP"],
+      ...["OUTCOME_UNKNOWN", "CHALLENGE_SENT", "PROVIDER_REPORTED", "LOOKED_UP"],
     ]);
   });
 });

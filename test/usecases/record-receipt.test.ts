@@ -93,8 +93,7 @@ describe("RecordReceipt", () => {
       challenge: { status: "delivered", providerChallengeId: sid, providerProof: `fake;sid=${sid}` },
     });
     expect((await replica.timeline(signature.id)).slice(2)).toEqual([
-      "CHALLENGE_SENT",
-      "CHALLENGE_DELIVERED",
+      ...["CHALLENGE_SENT", "CHALLENGE_DELIVERED", "PROVIDER_ANSWERED"],
     ]);
   });
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { openChallengeStatuses } from "../../src/domain/challenge.ts";
+import { factsOf } from "../../src/domain/event-facts.ts";
 import { isOpen } from "../../src/domain/signature.ts";
 import { aReceipt } from "../support/domain.ts";
 import { modelRules, SignatureModel } from "../support/signature-model.ts";
@@ -169,6 +170,20 @@ async function compare(model: SignatureModel, id: string): Promise<void> {
   expect(timeline.map(({ type }) => type)).toEqual(model.timeline);
   expect(timeline.map(({ number }) => number)).toEqual(timeline.map((_, index) => index + 1));
   expect(signature.version).toBe(timeline.length);
+  // The events alone tell what the rows have.
+  const told = factsOf(timeline.map(({ at, ...event }) => ({ ...event, at: at.toISOString() })));
+  expect(told.signature).toMatchObject({ status: model.status, attempts_remaining: model.attempts });
+  expect(told.signature.closed_at).toBe(
+    model.closedAt === undefined ? null : new Date(model.closedAt).toISOString(),
+  );
+  for (const [index, each] of model.challenges.entries()) {
+    expect(told.challenges.get(each.id)).toMatchObject({
+      ...{ status: each.status, message_sid: each.sid ?? null, provider_error_code: each.errorCode ?? null },
+      sent_at: challenges[index]?.sentAt?.toISOString() ?? null,
+      delivered_at: challenges[index]?.deliveredAt?.toISOString() ?? null,
+      ...(!openChallengeStatuses.includes(each.status) && { calls: each.calls }),
+    });
+  }
   // What must hold whatever the model says.
   expect(signature.attemptsRemaining).toBeGreaterThanOrEqual(0);
   const open = challenges.filter(({ status }) => openChallengeStatuses.includes(status));

@@ -54,6 +54,32 @@ export const checkpoint = pgTable(
   ],
 );
 
+/** Days whose checkpoint was made: none is made a second time, though its row be gone. */
+export const checkpointMade = pgTable(
+  "checkpoint_made",
+  {
+    day: date("day").primaryKey(),
+    /** What the next checkpoint has as `previous`. */
+    hash: bytes("hash").notNull(),
+  },
+  (table) => [check("checkpoint_made_hash_is_sha256", sql`octet_length(${table.hash}) = 32`)],
+);
+
+/** Which places outside the database have got the checkpoint of a day, and who works on one that has not. */
+export const checkpointDelivery = pgTable(
+  "checkpoint_delivery",
+  {
+    sink: text("sink").notNull(),
+    day: date("day").notNull(),
+    /** Another replica may deliver it after that. */
+    takenUntil: instant("taken_until").notNull(),
+    deliveredAt: instant("delivered_at"),
+    /** The token of a time-stamp authority (RFC 3161), null for other places. */
+    token: bytes("token"),
+  },
+  (table) => [primaryKey({ columns: [table.sink, table.day] })],
+);
+
 /** Verified callbacks as they came, without the customer's number, sealed with the evidence key. */
 export const providerReceipt = pgTable(
   "provider_receipt",

@@ -26,6 +26,21 @@ export const knownKey = pgTable(
   (table) => [primaryKey({ columns: [table.ring, table.keyId] })],
 );
 
+/** When this database first saw a key in use, and when it was first seen as retired. */
+export const keyHistory = pgTable(
+  "key_history",
+  {
+    ring: text("ring").notNull(),
+    keyId: text("key_id").notNull(),
+    fact: text("fact", { enum: ["used", "retired"] }).notNull(),
+    at: instant("at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ring, table.keyId, table.fact] }),
+    check("key_history_fact_known", oneOf(table.fact, ["used", "retired"])),
+  ],
+);
+
 /** What an operator ordered: replicas act on it within a sweep, through the use cases. */
 export const operatorOrder = pgTable(
   "operator_order",
