@@ -1,5 +1,6 @@
 import { ConfigError } from "./config/config-error.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
+import { type GrpcQuotas, readQuotas } from "./config/grpc.ts";
 import { Secret } from "./config/secret.ts";
 import { readRetentionDays, readSignature, type SignatureConfig } from "./config/signature.ts";
 import { checkTiming } from "./config/timing.ts";
@@ -24,9 +25,12 @@ export interface Config {
     readonly reflection: boolean;
     /** Between two pings, and between two messages of a watch on which nothing changes. */
     readonly keepaliveMs: number;
+    readonly quotas: GrpcQuotas;
     readonly tls: TlsPaths | undefined;
   };
   readonly http: Address;
+  /** How long HTTP_LISTEN keeps a connection on which nothing comes. */
+  readonly httpKeepAliveMs: number;
   readonly ops: Address;
   readonly database: {
     /** Undefined: embedded PostgreSQL under dataDir. */
@@ -78,9 +82,11 @@ export function readConfig(variables: Variables): Config {
       listen: grpcListen,
       reflection: env.oneOf("GRPC_REFLECTION", ["on", "off"], "on") === "on",
       keepaliveMs: env.number("GRPC_KEEPALIVE_SECONDS", 30, 1, 3600) * 1000,
+      quotas: readQuotas(env),
       tls,
     },
     http: env.address("HTTP_LISTEN", { host: "127.0.0.1", port: 8080 }),
+    httpKeepAliveMs: env.number("HTTP_KEEP_ALIVE_SECONDS", 620, 5, 7200) * 1000,
     ops: env.address("OPS_LISTEN", { host: "127.0.0.1", port: 9464 }),
     database: readDatabase(env),
     dataDir: env.text("DATA_DIR") ?? ".data",
@@ -104,6 +110,7 @@ export function readConfig(variables: Variables): Config {
       "VAULT_",
       "GRPC_",
       "HTTP_L",
+      "HTTP_K",
       "OPS_",
       "DATABASE_",
       "DATA_",

@@ -110,7 +110,10 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, logger, inbox },
   });
 
-  const grpc = await serveGrpc(config, { useCases, readiness, tracing, observe: rpcTelemetry, tls });
+  const grpc = await serveGrpc(config, {
+    ...{ useCases, readiness, tracing, instruments, tls },
+    observe: rpcTelemetry,
+  });
   const ops = await startOpsServer({
     ...config.ops,
     metrics: () => telemetry.prometheusText(),
@@ -122,6 +125,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     version,
     inFlight: () => inFlight.size,
     watched: () => changes.watched,
+    grpcHeld: grpc.held,
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
     budget: () => budget.use,

@@ -65,6 +65,12 @@ function admit(call: Call, access: Access | undefined, method: string, callers: 
   }
 }
 
+/** The one caller that the peer's certificate names; undefined for none, and for several. */
+export function callerOfPeer(peer: Peer, callers: () => Callers): Caller | undefined {
+  const known = callersOf(peer, callers);
+  return known.length === 1 ? known[0] : undefined;
+}
+
 function callersOf(peer: Peer, callers: () => Callers): Caller[] {
   if (peer.kind === "plain") return [localCaller];
   const { bySubjectAltName } = callers();

@@ -1,5 +1,6 @@
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { CallObservation } from "./observe.ts";
+import type { Quota } from "./quotas.ts";
 
 /** One of the bank's services that calls. */
 export interface Caller {
@@ -8,6 +9,8 @@ export interface Caller {
   readonly methods: ReadonlySet<string>;
   /** Calls a second, where the caller has a limit of its own. */
   readonly perSecond: number | undefined;
+  /** What it may hold open, where CALLERS_FILE gives it more or less than callers get. */
+  readonly quota?: Partial<Quota>;
 }
 
 /** Who is at the other end of the connection: nobody in particular without TLS, else by certificate. */

@@ -1,5 +1,6 @@
 import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import type { Caller } from "./call.ts";
+import { type HeldKind, heldKinds, type Quota } from "./quotas.ts";
 
 /** The callers of CALLERS_FILE, by their names and by their certificates' names. */
 export interface Callers {
@@ -9,13 +10,20 @@ export interface Callers {
 }
 
 /** The caller where there is no TLS; no certificate may take its name, or it would see its signatures. */
-export const localCaller: Caller = { name: "local", methods: new Set(["*"]), perSecond: undefined };
+export const localCaller: Caller = {
+  name: "local",
+  methods: new Set(["*"]),
+  perSecond: undefined,
+  // Nobody else is there to keep anything from.
+  quota: { connections: Infinity, calls: Infinity, streams: Infinity },
+};
 
 const knownMethods = new Set(["*", ...SignatureService.methods.map((method) => method.name)]);
-const callerKeys = new Set(["name", "san", "methods", "per_second"]);
+const callerKeys = new Set<string>(["name", "san", "methods", "per_second", ...heldKinds]);
 
 /**
- * Reads `{"callers":[{"name":"payments","san":["DNS:payments.bank"],"methods":["*"],"per_second":100}]}`.
+ * Reads `{"callers":[{"name":"payments","san":["DNS:payments.bank"],"methods":["*"],"per_second":100,
+ * "connections":200,"calls":2000,"streams":1000}]}`; what follows the methods may be left out.
  * @throws Error with every fault of the file in one message
  */
 export function parseCallersFile(text: string): Callers {
@@ -80,11 +88,24 @@ function parseCaller(entry: Record<string, unknown>, at: string, faults: string[
   ) {
     faults.push(`${at}.per_second must be a number above 0`);
   }
+  const quota = parseQuota(entry, at, faults);
   return {
+    ...(Object.keys(quota).length > 0 && { quota }),
     name: typeof name === "string" ? name : "",
     methods: new Set(methods),
     perSecond: typeof perSecond === "number" ? perSecond : undefined,
   };
+}
+
+function parseQuota(entry: Record<string, unknown>, at: string, faults: string[]): Partial<Quota> {
+  const quota: Partial<Record<HeldKind, number>> = {};
+  for (const kind of heldKinds) {
+    const most = entry[kind];
+    if (most === undefined) continue;
+    if (typeof most === "number" && Number.isInteger(most) && most > 0) quota[kind] = most;
+    else faults.push(`${at}.${kind} must be a whole number above 0`);
+  }
+  return quota;
 }
 
 function stringList(value: unknown, at: string, faults: string[]): string[] {

@@ -6,7 +6,6 @@ import http2, {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { TLSSocket } from "node:tls";
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Compression, UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
@@ -15,30 +14,32 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
-import { peerOf } from "./authenticate.ts";
-import { type Call, type CallContext, callKey, type Peer } from "./call.ts";
+import { type Call, type CallContext, type Caller, callKey, type Peer } from "./call.ts";
 import { grpcContentType } from "./content-type.ts";
 import { tooLarge, wholeEnvelopes } from "./envelopes.ts";
 import { unreadable } from "./errors.ts";
 import { mapErrors, refuse } from "./map-errors.ts";
+import { UnaryMetadata } from "./metadata.ts";
 import { type Observe, observeHandlers, observeStream } from "./observe.ts";
+import type { Quotas } from "./quotas.ts";
+import { type CountRefused, countedRefusal } from "./refused-calls.ts";
 import { type Routes, routesInto } from "./routes.ts";
 import { boundedTimeout } from "./timeout.ts";
 import { isPlainCall, serveUnary, type UnaryHandler } from "./unary.ts";
-import { readable } from "./unary-answer.ts";
+import { endWith, readable } from "./unary-answer.ts";
 
 export interface ListenerOptions {
   readonly routes: (routes: Routes) => void;
   readonly gate: (context: CallContext) => void;
   readonly observe: Observe;
-  /** Whether callers are known by certificate. */
-  readonly secure: boolean;
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
   /** How long a request that is no stream may take to arrive. */
   readonly bodyTimeoutMs: number;
-  /** Calls at once, over all connections; further ones are refused unread. */
-  readonly streams: number;
+  readonly quotas: Quotas;
+  readonly peerOf: (session: Http2Session | undefined) => Peer;
+  readonly callerOf: (peer: Peer) => Caller | undefined;
+  readonly countRefused: CountRefused;
 }
 
 type StreamListener = (
@@ -73,7 +74,7 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     grpcWeb: false,
     connect: false,
     requestGate: options.gate,
-    interceptors: [observeHandlers, mapErrors],
+    interceptors: [observeHandlers, mapErrors(options.countRefused)],
     readMaxBytes: options.readMaxBytes,
     writeMaxBytes: options.writeMaxBytes,
     acceptCompression: [gzip],
@@ -81,9 +82,6 @@ export function grpcListener(options: ListenerOptions): StreamListener {
   const unary = new Map<string, UnaryHandler>();
   options.routes(routesInto(router, unary));
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const peers = new WeakMap<object, Peer>();
-  let open = 0;
-
   const observed = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Call => {
     const handler = handlers.get(headers[":path"] ?? "");
     const begun = {
@@ -91,8 +89,15 @@ export function grpcListener(options: ListenerOptions): StreamListener {
       method: handler?.method.name ?? "_OTHER",
       headers,
     };
-    const peer: Peer = options.secure ? peerOfSession(peers, stream.session) : { kind: "plain" };
-    return observeStream(options.observe, stream, begun, peer);
+    return observeStream(options.observe, stream, begun, options.peerOf(stream.session));
+  };
+
+  const refuseBeyondQuota = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, failure: unknown) => {
+    const call = observed(stream, headers);
+    call.caller = options.callerOf(call.peer);
+    endWith(stream, refuse(call, failure), new UnaryMetadata(headers));
+    // Its client need not end it: what is refused holds nothing.
+    stream.close(constants.NGHTTP2_NO_ERROR);
   };
 
   const serveByConnect = (req: Http2ServerRequest, res: Http2ServerResponse): void => {
@@ -114,15 +119,17 @@ export function grpcListener(options: ListenerOptions): StreamListener {
   return (stream, headers, flags, rawHeaders) => {
     // A stream that breaks is its client's affair; unheard, it would end the process.
     stream.on("error", () => {});
-    // It tells the client that nothing was done, so that it may call again (RFC 9113, 8.7).
-    if (open >= options.streams) {
-      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    const { session } = stream;
+    // Its connection has ended with it.
+    if (session === undefined || stream.destroyed) return;
+    try {
+      const isStream = (handlers.get(headers[":path"] ?? "")?.method.methodKind ?? "unary") !== "unary";
+      const caller = options.callerOf(options.peerOf(session));
+      stream.once("close", options.quotas.begin(caller, session, isStream));
+    } catch (failure) {
+      refuseBeyondQuota(stream, headers, failure);
       return;
     }
-    open += 1;
-    stream.once("close", () => {
-      open -= 1;
-    });
     const contentType = grpcContentType(headers["content-type"]);
     if (contentType !== undefined) headers["content-type"] = contentType;
     const handler = isPlainCall(headers) ? unary.get(headers[":path"] ?? "") : undefined;
@@ -142,7 +149,7 @@ async function serve(
   req: Http2ServerRequest,
   res: Http2ServerResponse,
   call: Call,
-  { readMaxBytes }: ListenerOptions,
+  { readMaxBytes, countRefused }: ListenerOptions,
 ): Promise<void> {
   const values = createContextValues().set(callKey, call);
   const request = universalRequestFromNodeRequest(req, res, undefined, values);
@@ -153,18 +160,24 @@ async function serve(
   const body = wholeEnvelopes(request.body as AsyncIterable<Uint8Array>, rules, call);
   const response = await handler({ ...request, body });
   if (!encodings.has(encoding)) response.header?.set("grpc-accept-encoding", [...encodings].join(","));
-  await universalResponseToNodeResponse(fitTrailers(response, call), res);
+  await universalResponseToNodeResponse(fitTrailers(response, call, countRefused), res);
 }
 
 /** Corrects the status that Connect wrote, once there is one: after the last byte of the body. */
-function fitTrailers(response: UniversalServerResponse, call: Call): UniversalServerResponse {
+function fitTrailers(
+  response: UniversalServerResponse,
+  call: Call,
+  countRefused: CountRefused,
+): UniversalServerResponse {
   const { body, trailer } = response;
   if (body === undefined || trailer === undefined) return response;
   async function* fitted(bytes: AsyncIterable<Uint8Array>, status: Headers): AsyncGenerator<Uint8Array> {
     yield* bytes;
     if (!call.refused) {
       const error = errorOfConnect(Number(status.get("grpc-status")), call.reached);
-      if (error !== undefined) setTrailerStatus(status, refuse(call, error));
+      if (error !== undefined) {
+        setTrailerStatus(status, refuse(call, await countedRefusal(call, error, countRefused)));
+      }
     }
     const message = status.get("grpc-message");
     if (message !== null) status.set("grpc-message", readable(message));
@@ -208,14 +221,4 @@ function refuseUnknown({ headers, stream }: Http2ServerRequest): void {
     "grpc-message": "unknown method",
   };
   stream.respond(isGrpc ? { ":status": 200, ...status } : { ":status": 415 }, { endStream: true });
-}
-
-// Reading a certificate is dear, so it is done once for each connection.
-function peerOfSession(peers: WeakMap<object, Peer>, session: Http2Session | undefined): Peer {
-  const known = session && peers.get(session);
-  if (known) return known;
-  if (session === undefined || session.destroyed) return { kind: "certificate", subjectAltNames: [] };
-  const peer = peerOf(session.socket as TLSSocket);
-  peers.set(session, peer);
-  return peer;
 }

@@ -1,26 +1,31 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type Call, callOf } from "./call.ts";
 import { toWireError, unreadable } from "./errors.ts";
+import { type CountRefused, countedRefusal } from "./refused-calls.ts";
 
 /**
  * Turns every error into what the error table says. A unary call is answered as soon as its deadline has
  * passed or its caller has gone; only the wait ends then, the work goes on and is recorded.
  */
-export const mapErrors: Interceptor = (next) => async (request) => {
-  const call = callOf(request.contextValues);
-  call.reached = true;
-  const { methodKind } = request.method;
-  const readable = request.stream
-    ? { ...request, message: readingOf(request.message, call, methodKind === "server_streaming") }
-    : request;
-  try {
-    const response = await unlessAborted(next(readable), request.signal);
-    if (!response.stream) return response;
-    return { ...response, message: mapStream(response.message, call, request.signal) };
-  } catch (error) {
-    throw refuse(call, error, request.signal);
-  }
-};
+export function mapErrors(countRefused: CountRefused): Interceptor {
+  return (next) => async (request) => {
+    const call = callOf(request.contextValues);
+    call.reached = true;
+    const { methodKind } = request.method;
+    const readable = request.stream
+      ? { ...request, message: readingOf(request.message, call, methodKind === "server_streaming") }
+      : request;
+    const refusal = async (error: unknown) =>
+      refuse(call, await countedRefusal(call, error, countRefused), request.signal);
+    try {
+      const response = await unlessAborted(next(readable), request.signal);
+      if (!response.stream) return response;
+      return { ...response, message: mapStream(response.message, refusal) };
+    } catch (error) {
+      throw await refusal(error);
+    }
+  };
+}
 
 /**
  * The messages of a request; what cannot be parsed among them is the caller's fault, not the handler's. What is
@@ -36,11 +41,14 @@ async function* readingOf<T>(messages: AsyncIterable<T>, call: Call, single: boo
   }
 }
 
-async function* mapStream<T>(messages: AsyncIterable<T>, call: Call, signal: AbortSignal): AsyncGenerator<T> {
+async function* mapStream<T>(
+  messages: AsyncIterable<T>,
+  refusal: (error: unknown) => Promise<ConnectError>,
+): AsyncGenerator<T> {
   try {
     yield* messages;
   } catch (error) {
-    throw refuse(call, error, signal);
+    throw await refusal(error);
   }
 }
 

@@ -1,49 +1,19 @@
 import http2, { type Http2SecureServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { Failure } from "../domain/failure.ts";
-import { type AccessTable, authenticate } from "./authenticate.ts";
+import { type AccessTable, authenticate, callerOfPeer } from "./authenticate.ts";
+import type { Peer } from "./call.ts";
 import type { Callers } from "./callers-file.ts";
+import { Handshakes } from "./handshakes.ts";
+import { defaultLimits, type GrpcLimits } from "./limits.ts";
 import { grpcListener } from "./listener.ts";
 import type { Observe } from "./observe.ts";
+import { peersOfSessions } from "./peers.ts";
+import { type Quota, type QuotaObserver, Quotas } from "./quotas.ts";
+import type { CountRefused } from "./refused-calls.ts";
 import type { Routes } from "./routes.ts";
-import { type SessionLimits, Sessions } from "./sessions.ts";
+import { Sessions } from "./sessions.ts";
 import type { TlsCertificates } from "./tls-files.ts";
-
-export interface GrpcLimits extends SessionLimits {
-  /** Bytes of one request message; the largest that passes the contract's bounds has under 40 KiB. */
-  readonly readMaxBytes: number;
-  /** Bytes of one answer; 4 MiB is what gRPC clients take by default. */
-  readonly writeMaxBytes: number;
-  /** Bytes of a request's headers. */
-  readonly headerBytes: number;
-  readonly connections: number;
-  readonly streamsPerConnection: number;
-  /** Calls at once, watchers included; each holds up to 80 KiB, so this bounds memory. */
-  readonly streams: number;
-  /** Milliseconds that a unary request may take to arrive. */
-  readonly bodyTimeoutMs: number;
-  readonly handshakeTimeoutMs: number;
-  /** Resets of streams by one client: so many at once, so many a second. Beyond it, its connection ends. */
-  readonly resetBurst: number;
-  readonly resetsPerSecond: number;
-}
-
-export const defaultLimits: GrpcLimits = {
-  readMaxBytes: 64 * 1024,
-  writeMaxBytes: 4 * 1024 * 1024,
-  headerBytes: 16 * 1024,
-  connections: 2000,
-  streamsPerConnection: 1000,
-  streams: 5000,
-  bodyTimeoutMs: 10_000,
-  handshakeTimeoutMs: 10_000,
-  resetBurst: 1000,
-  resetsPerSecond: 200,
-  keepaliveMs: 30_000,
-  maxAgeMs: 30 * 60_000,
-  // Longer than any signature lives, so that a WatchSignature ends by itself.
-  maxAgeGraceMs: 15 * 60_000,
-};
 
 export interface GrpcServerOptions {
   /** Port 0 takes any free one. */
@@ -59,10 +29,15 @@ export interface GrpcServerOptions {
   /** Who may use which RPC; default the table of everything that the service serves. */
   readonly access?: AccessTable;
   readonly limits?: Partial<GrpcLimits>;
+  /** Takes a call that was refused from its caller's rate; none is taken unless given. */
+  readonly countRefused?: CountRefused;
+  readonly quotaObserver?: QuotaObserver;
 }
 
 export interface GrpcServer {
   readonly address: AddressInfo;
+  /** What all peers hold open now. */
+  readonly held: Quota;
   /** New connections get these; open ones keep theirs. Without TLS from the start: an error. */
   setTls(certificates: TlsCertificates): void;
   /**
@@ -79,26 +54,43 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const closing = new AbortController();
   const sessions = new Sessions(limits);
   const sockets = new Set<Socket>();
+  const callers = options.tls?.callers ?? noCallers;
+  const peerOf = peersOfSessions(options.tls !== undefined);
+  const callerOf = (peer: Peer) => callerOfPeer(peer, callers);
+  const quotas = new Quotas(limits.quotas, options.quotaObserver);
+  const handshakes = new Handshakes(limits.handshakes);
   const listener = grpcListener({
     routes: (routes) => options.routes(routes, closing.signal),
-    gate: authenticate(options.tls?.callers ?? noCallers, options.access),
+    gate: authenticate(callers, options.access),
     observe: options.observe,
-    secure: options.tls !== undefined,
+    ...{ quotas, peerOf, callerOf },
+    countRefused: options.countRefused ?? (() => Promise.resolve()),
     readMaxBytes: limits.readMaxBytes,
     writeMaxBytes: limits.writeMaxBytes,
     bodyTimeoutMs: limits.bodyTimeoutMs,
-    streams: limits.streams,
   });
   const server = createServer(options.tls?.certificates, limits);
-  server.maxConnections = limits.connections;
   server.on("stream", listener);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+    handshakes.add(socket);
   });
   server.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
     if (closing.signal.aborted) sessions.leave();
+    const establish = () => {
+      const release = quotas.connect(callerOf(peerOf(session)), session);
+      if (release === undefined) {
+        endSoon(session);
+        return;
+      }
+      handshakes.done(session.socket);
+      session.once("close", release);
+    };
+    // Without TLS there is a session before its client has said a word.
+    if (options.tls !== undefined) establish();
+    else session.once("remoteSettings", establish);
   });
   // Broken connections and failed handshakes are the peers' affair; unheard, they would end the process.
   server.on("sessionError", () => {});
@@ -109,6 +101,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
   return {
     address: server.address() as AddressInfo,
+    held: quotas.held,
     setTls(certificates) {
       if (!("setSecureContext" in server)) throw new Error("the server does not speak TLS");
       server.setSecureContext(secureContext(certificates));
@@ -132,6 +125,16 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       return finished;
     },
   };
+}
+
+/** Long enough for its client's first calls to be told why. */
+const refusedConnectionMs = 1000;
+
+function endSoon(session: ServerHttp2Session): void {
+  const timer = setTimeout(() => {
+    if (!session.destroyed) session.close();
+  }, refusedConnectionMs);
+  session.once("close", () => clearTimeout(timer));
 }
 
 function noCallers(): Callers {

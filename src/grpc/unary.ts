@@ -12,6 +12,7 @@ import { envelopeBytes, unwrap } from "./envelopes.ts";
 import { unreadable } from "./errors.ts";
 import { refuse } from "./map-errors.ts";
 import { UnaryMetadata } from "./metadata.ts";
+import { type CountRefused, countedRefusal } from "./refused-calls.ts";
 import { timeoutOf } from "./timeout.ts";
 import { answerWith, endWith, isGone } from "./unary-answer.ts";
 
@@ -26,6 +27,7 @@ export interface UnaryOptions {
   readonly gate: (context: CallContext) => void;
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
+  readonly countRefused: CountRefused;
 }
 
 /**
@@ -49,7 +51,7 @@ export function isPlainCall(headers: IncomingHttpHeaders): boolean {
 export function serveUnary(
   { method, run }: UnaryHandler,
   { stream, headers, call }: { stream: ServerHttp2Stream; headers: IncomingHttpHeaders; call: Call },
-  { gate, readMaxBytes, writeMaxBytes }: UnaryOptions,
+  { gate, readMaxBytes, writeMaxBytes, countRefused }: UnaryOptions,
 ): void {
   const begunAt = performance.now();
   const timeoutMs = timeoutOf(headers["grpc-timeout"]);
@@ -92,7 +94,7 @@ export function serveUnary(
       clearTimeout(deadline);
       answerWith(stream, answer, metadata);
     } catch (error) {
-      fail(error);
+      fail(await countedRefusal(call, error, countRefused));
     }
   };
   // Only the wait ends then; the work goes on and is recorded.

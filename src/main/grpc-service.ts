@@ -3,11 +3,13 @@ import type { Config } from "../config.ts";
 import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import { Health } from "../gen/grpc/health/v1/health_pb.ts";
 import { HealthState, healthService } from "../grpc/health.ts";
+import { defaultQuotas } from "../grpc/limits.ts";
 import type { Observe } from "../grpc/observe.ts";
 import { serveReflection } from "../grpc/reflection.ts";
 import { type GrpcServer, startGrpcServer } from "../grpc/server.ts";
 import { signatureService } from "../grpc/signature-service.ts";
-import type { CheckName, Readiness } from "../telemetry/readiness.ts";
+import type { Instruments } from "../telemetry/instruments.ts";
+import type { CheckDetail, CheckName, CheckState, Readiness } from "../telemetry/readiness.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { TlsSetup } from "./callers.ts";
 import { systemClock } from "./clock.ts";
@@ -18,18 +20,19 @@ interface Deps {
   readonly readiness: Readiness<CheckName>;
   readonly tracing: Tracing;
   readonly observe: Observe;
+  readonly instruments: Instruments;
   readonly tls: TlsSetup | undefined;
 }
 
 /** What GRPC_LISTEN serves: the signature service, health and reflection. */
 export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServer> {
-  const { useCases, readiness, tracing, observe, tls } = deps;
+  const { useCases, readiness, tracing, observe, instruments, tls } = deps;
   const health = new HealthState([SignatureService.typeName]);
   readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
   const keepalive = { everyMs: grpc.keepaliveMs, clock: systemClock };
   const server = await startGrpcServer({
     listen: grpc.listen,
-    limits: { keepaliveMs: grpc.keepaliveMs },
+    limits: { keepaliveMs: grpc.keepaliveMs, quotas: { ...defaultQuotas, ...grpc.quotas } },
     ...(tls && { tls }),
     routes(router, closing) {
       router.service(
@@ -48,7 +51,17 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
       if (grpc.reflection) serveReflection(router, [SignatureService, Health], closing);
     },
     observe,
+    countRefused: (caller) => useCases.callerLimit.take(caller),
+    quotaObserver: {
+      refused: (kind, scope) => instruments.grpcQuotaRefusals.add(1, { kind, scope }),
+      pressed: (pressed) => readiness.set("capacity", ...capacity(pressed)),
+    },
   });
+  readiness.set("capacity", "ok");
   tls?.onCertificates((certificates) => server.setTls(certificates));
   return server;
+}
+
+function capacity(pressed: boolean): [CheckState, CheckDetail?] {
+  return pressed ? ["degraded", "nearly_full"] : ["ok"];
 }

@@ -116,7 +116,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   });
 
   return {
-    ...{ startSignature, sendChallenge, completeSignature, abortSignature, receipts },
+    ...{ startSignature, sendChallenge, completeSignature, abortSignature, receipts, callerLimit },
     getSignature: new GetSignature({ reader, receipts: evidence, keys }),
     watchSignature: new WatchSignature({ reader, changes }),
     recordReceipt: new RecordReceipt({ deliveries, observer }),

@@ -213,6 +213,24 @@ export const metricDefinitions = {
     description: "Challenges that this process works on, each under a lease",
     labels: {},
   },
+  grpcHeld: {
+    kind: "gauge",
+    name: "signature.grpc.held",
+    unit: "1",
+    description:
+      "What all peers hold open: connections, calls on them, and those calls that stay open as streams",
+    labels: { kind: ["connections", "calls", "streams"] },
+  },
+  grpcQuotaRefusals: {
+    kind: "counter",
+    name: "signature.grpc.quota_refusals",
+    unit: "1",
+    description: "Connections, calls and streams refused, by what they were too many of and for whom",
+    labels: {
+      kind: ["connections", "calls", "streams"],
+      scope: ["all", "caller", "unknown", "connection"],
+    },
+  },
   watched: {
     kind: "gauge",
     name: "signature.watched",

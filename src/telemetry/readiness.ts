@@ -1,5 +1,5 @@
 /** What the service looks at before it says that it is ready. */
-export const checkNames = ["database", "secrets", "breaker", "draining"] as const;
+export const checkNames = ["database", "secrets", "breaker", "capacity", "draining"] as const;
 export type CheckName = (typeof checkNames)[number];
 
 export const checkStates = ["ok", "degraded", "failed"] as const;
@@ -16,6 +16,7 @@ export const checkDetails = [
   "open",
   "half_open",
   "isolated",
+  "nearly_full",
   "draining",
 ] as const;
 export type CheckDetail = (typeof checkDetails)[number];

@@ -9,12 +9,14 @@ export interface RuntimeSources {
   readonly version: string;
   readonly inFlight: () => number;
   readonly watched: () => number;
+  readonly grpcHeld: Readonly<Record<(typeof heldKinds)[number], number>>;
   readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
   readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
   readonly budget: () => readonly BudgetUse[];
   readonly readiness: { report(): ReadinessReport<CheckName> };
 }
 
+const heldKinds = metricDefinitions.grpcHeld.labels.kind;
 const nanoseconds = 1e-9;
 const microseconds = 1e-6;
 
@@ -22,6 +24,9 @@ const microseconds = 1e-6;
 export function observeRuntime(instruments: Instruments, sources: RuntimeSources): () => void {
   instruments.inFlight.addCallback((gauge) => gauge.observe(sources.inFlight()));
   instruments.watched.addCallback((gauge) => gauge.observe(sources.watched()));
+  instruments.grpcHeld.addCallback((gauge) => {
+    for (const kind of heldKinds) gauge.observe(sources.grpcHeld[kind], { kind });
+  });
   instruments.providerCallsInFlight.addCallback((gauge) => {
     const { inFlight, waiting } = sources.providerCalls();
     gauge.observe(inFlight, { state: "in_flight" });

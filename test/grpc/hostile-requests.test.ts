@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StartSignatureRequestSchema } from "../../src/gen/bank/signature/v1/signature_service_pb.ts";
+import { defaultQuotas } from "../../src/grpc/limits.ts";
 import { grpcError } from "../support/grpc-client.ts";
 import { aStartRequest, type RunningServer, runServer } from "../support/grpc-server.ts";
 import { answerOf, envelope, rawConnection } from "../support/raw-grpc.ts";
@@ -119,16 +120,22 @@ describe("the server under hostile requests", () => {
   });
 
   it("refuses calls beyond the most at once unread, over all connections, and takes them again", async () => {
-    await using small = await runServer({ limits: { streams: 5 } });
+    const all = { connections: 10, calls: 5, streams: 4 };
+    await using small = await runServer({ limits: { quotas: { ...defaultQuotas, all } } });
     using one = await rawConnection(small.address);
     using other = await rawConnection(small.address);
     const held = Array.from({ length: 5 }, () => one.send(start, { body: body.subarray(0, 10), end: false }));
     await new Promise((resolve) => one.session.ping(resolve));
-    const refused = other.send(start, { body });
-    await answerOf(refused);
-    expect(refused.rstCode).toBe(constants.NGHTTP2_REFUSED_STREAM);
+    const refused = other.send(start, { body: body.subarray(0, 10), end: false });
+    expect(await answerOf(refused)).toMatchObject({
+      "grpc-status": "14",
+      "grpc-message": "the%20server%20has%20too%20many%20calls%20at%20once",
+    });
+    // Its client has not ended it, and holds nothing all the same.
+    expect(refused.closed).toBe(true);
+    expect(await small.calls.of("StartSignature")).toMatchObject({ reason: "SERVICE_UNAVAILABLE" });
     for (const stream of held) stream.close(constants.NGHTTP2_CANCEL);
-    await small.calls.of("StartSignature");
+    while (small.server.held.calls > 0) await new Promise((resolve) => one.session.ping(resolve));
     expect(await answerOf(other.send(start, { body }))).toMatchObject({ "grpc-status": "0" });
   });
 

@@ -88,6 +88,8 @@ describe("metrics", () => {
       "signature_check gauge",
       "signature_closed_total counter",
       "signature_duplicates_total counter",
+      "signature_grpc_held gauge",
+      "signature_grpc_quota_refusals_total counter",
       "signature_in_flight gauge",
       "signature_look_ups_total counter",
       "signature_messages_total counter",
@@ -167,10 +169,10 @@ describe("metrics", () => {
     for (const name of checkNames) readiness.set(name, "ok");
     readiness.set("secrets", "degraded", "sealed");
     expect((await ones()).sort()).toEqual([
-      ...["breaker ok", "database ok", "draining ok", "secrets degraded"],
+      ...["breaker ok", "capacity ok", "database ok", "draining ok", "secrets degraded"],
     ]);
     const series = await started.series();
-    expect(series.filter(({ name }) => name === "signature_check")).toHaveLength(12);
+    expect(series.filter(({ name }) => name === "signature_check")).toHaveLength(15);
     expect(sampleOf(series, "signature_check", { check: "secrets", state: "ok" })).toBe(0);
     expect(sampleOf(series, "signature_ready")).toBe(1);
     readiness.set("draining", "failed", "draining");
@@ -185,6 +187,7 @@ const sources = {
   version: "0.1.0",
   inFlight: () => 3,
   watched: () => 2,
+  grpcHeld: { connections: 4, calls: 5, streams: 2 },
   providerCalls: () => ({ inFlight: 1, waiting: 0 }),
   breaker: () => "closed" as const,
   budget: () => [
