@@ -38,6 +38,18 @@ export function isCurrency(code: string, at: Date): boolean {
   return (lastDays.get(code) ?? 0) > at.getTime();
 }
 
+/** Codes that are words, too: "TOP 40" is no amount. */
+const wordCodes = new Set(
+  "ALL AMD ANG ARS BAM BIF BOB BOV CAD COP COU CUP DOP GEL GIP LAK MAD MOP MUR NIO PEN RON SAR SOS TND TOP TRY".split(
+    " ",
+  ),
+);
+
+/** True for a code that beside a number reads as an amount, of a withdrawn currency, too. */
+export function isCurrencyCode(code: string): boolean {
+  return lastDays.has(code) && !wordCodes.has(code);
+}
+
 /** Every code that is money at that instant. */
 export function currenciesAt(at: Date): string[] {
   return [...lastDays.keys()].filter((code) => isCurrency(code, at)).sort();

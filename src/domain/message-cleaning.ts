@@ -46,7 +46,7 @@ export function clean(text: string): string {
  * Scheme, path and port go, the dots of the host become spaces: nothing is left to tap, yet "Booking.com"
  * is still to be recognised. "S.L." is no domain and stays.
  */
-function withoutLinks(text: string): string {
+export function withoutLinks(text: string): string {
   return text
     .replace(URL_WITH_SCHEME, (_, host: string) => ` ${host.replace(/[.。｡]/gu, " ")} `)
     .replace(DOMAIN_WITH_PATH, "$1 ")
@@ -59,7 +59,7 @@ function withoutLinks(text: string): string {
  * A number of six digits ("123456", "123-456") is shown as "..3456", as accounts are: "123456 es tu codigo"
  * must not make the customer, or the phone's autofill, take it for the code. Longer and shorter numbers stay.
  */
-function hideCodes(text: string): string {
+export function hideCodes(text: string): string {
   return text.replace(
     SIX_DIGITS,
     (number) =>

@@ -1,17 +1,11 @@
 import { Failure } from "./failure.ts";
 import { readable } from "./message-cleaning.ts";
 import { firstTemplates, type MessageTemplates, messageTemplates } from "./message-templates.ts";
+import { type ShownText, shownText } from "./shown-text.ts";
 
 // A text is made again from its row for each retry, look-up and export, by any replica of a rolling deploy: what
 // makes it has a version, which stands in the row. Whatever changes a text, be it a word, a rule of cleaning or a sign,
 // is a new version; one may go SIGNATURE_RETENTION_DAYS after the last replica that wrote it.
-
-/** A text from outside as it may stand in a message. */
-export interface ShownText {
-  readonly text: string;
-  /** It is not in GSM-7. */
-  readonly ownScript: boolean;
-}
 
 /** What a text is made of beside its row. */
 export interface TextVersion {
@@ -31,7 +25,7 @@ export const firstTextVersion = 1;
 
 const versions: ReadonlyMap<number, TextVersion> = new Map([
   [firstTextVersion, { templates: firstTemplates, readable }],
-  [2, { templates: messageTemplates, readable }],
+  [2, { templates: messageTemplates, readable: shownText }],
 ]);
 
 /** The texts that a process knows, and the one that it writes. */

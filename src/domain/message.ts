@@ -1,7 +1,8 @@
 import { GSM7_SEGMENT_UNITS, measure, type SmsEncoding, toGsm7 } from "./gsm7.ts";
 import { clean, cutTo } from "./message-cleaning.ts";
 import { type Language, languageOf, type MessageAmount, type MessageTemplate } from "./message-templates.ts";
-import type { ShownText, TextVersion } from "./message-texts.ts";
+import type { TextVersion } from "./message-texts.ts";
+import type { ShownText } from "./shown-text.ts";
 
 /** Limits, in septets. Within them every message whose payee is readable in GSM-7 is one segment. */
 export const BRAND_MAX_UNITS = 20;

@@ -4,6 +4,7 @@ import { Faults } from "../domain/faults.ts";
 import { canonicalLocale, longestLocale } from "../domain/locale.ts";
 import { isCode } from "../domain/one-time-code.ts";
 import { parsePhoneNumber, refuseUnreachable } from "../domain/phone-number.ts";
+import { judgeText } from "../domain/shown-text.ts";
 import type { AbortReason } from "../domain/signature.ts";
 import { parseTransaction, type Transaction } from "../domain/transaction.ts";
 import { parseUuid } from "../domain/uuid.ts";
@@ -51,6 +52,7 @@ export function startCommand(
   const ttlMs = request.ttl === undefined ? defaultTtlMs : parseTtl(faults, request.ttl);
   const firstFactor = faults.text("first_factor", request.firstFactor, 0, 128);
   faults.refuseIfAny();
+  warnings.push(...textWarnings(signed!));
   return {
     caller,
     idempotencyKey,
@@ -63,6 +65,16 @@ export function startCommand(
     firstFactor,
     warnings,
   };
+}
+
+function textWarnings({ payee, description }: Transaction): Warning[] {
+  const [name, about] = [judgeText(payee), judgeText(description)];
+  return [
+    ...(name.mixedScripts ? (["payee_mixed_scripts"] as const) : []),
+    ...(name.altered ? (["payee_altered"] as const) : []),
+    ...(about.mixedScripts ? (["description_mixed_scripts"] as const) : []),
+    ...(about.altered ? (["description_altered"] as const) : []),
+  ];
 }
 
 export function sendCommand(request: SendChallengeRequest, caller: string): SendChallengeCommand {

@@ -3,6 +3,7 @@ import { Faults } from "../../src/domain/faults.ts";
 import { measure, toGsm7 } from "../../src/domain/gsm7.ts";
 import { maskCode } from "../../src/domain/message.ts";
 import { clean, cutTo } from "../../src/domain/message-cleaning.ts";
+import { judgeText, shownText } from "../../src/domain/shown-text.ts";
 import { parseTransaction } from "../../src/domain/transaction.ts";
 import { growthOf } from "../support/cost.ts";
 import { costlyUnits, runOf } from "../support/costly-text.ts";
@@ -25,6 +26,8 @@ describe("The cost of a text grows as its length", () => {
 
   test.each(cleanable)("where it is cleaned: %s", async (_, unit) => {
     expect(await growthOf(clean, (bytes) => runOf(unit, bytes))).toBeLessThan(mostGrowth);
+    expect(await growthOf(shownText, (bytes) => runOf(unit, bytes))).toBeLessThan(mostGrowth);
+    expect(await growthOf(judgeText, (bytes) => runOf(unit, bytes))).toBeLessThan(mostGrowth);
     expect(await growthOf(toGsm7, (bytes) => runOf(unit, bytes))).toBeLessThan(mostGrowth);
   });
 

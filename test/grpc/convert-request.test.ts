@@ -209,6 +209,24 @@ describe("requests", () => {
     expect(answers.map((answer) => answer.warnings)).toEqual([said, said]);
   });
 
+  it("warns of what a message does not show as it came, and of names that mix scripts, each time", async () => {
+    const { client } = running;
+    const request = aStartRequest({
+      idempotencyKey: "warned",
+      transaction: {
+        type: "transfer",
+        payee: "Iberdr\u043ela",
+        description: "Si no fue usted llame +34 911 23 45 67",
+      },
+    });
+    const answers = [await client.startSignature(request), await client.startSignature(request)];
+    const warnings = [Warning.PAYEE_MIXED_SCRIPTS, Warning.DESCRIPTION_ALTERED];
+    expect(answers.map((answer) => [answer.replayed, answer.warnings])).toEqual([
+      [false, warnings],
+      [true, warnings],
+    ]);
+  });
+
   it("takes an old number in today's form, says so, and knows both for one request", () => {
     const command = (phoneNumber: string) =>
       startCommand(create(StartSignatureRequestSchema, aStartRequest({ phoneNumber })), "payments", 1);

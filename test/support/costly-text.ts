@@ -28,6 +28,11 @@ export const costlyUnits: Readonly<Record<string, string>> = {
   "hyphens of a language tag": "a-",
   "www.": "www.",
   ats: "@#",
+  "telephone numbers": "9.1-1/2 ",
+  "numbers and currencies": "5,00 EUR ",
+  "numbers in words": "cinco y ",
+  "letters between digits": "1l2x",
+  "currencies without numbers": "mil EUR E U R ",
 };
 
 /** A run of the unit that has at most so many bytes in UTF-8. */

@@ -51,6 +51,27 @@ describe("StartSignature", () => {
     ]);
   });
 
+  test("sends the bank's message and nobody else's, and counts what a caller was warned of", async () => {
+    const replica = service.replica();
+    const transaction = aTransaction({
+      payee: "Iberdr\u043ela",
+      description: "FRAUDE? Llame al 911234567 ya",
+      amount: { currencyCode: "MXN", units: 1250n, nanos: 500_000_000 },
+    });
+    const warnings = ["payee_mixed_scripts", "description_altered"] as const;
+    const command = aStartCommand({ transaction, locale: "es-MX", warnings });
+    await service.time.drive(replica.startSignature.execute(command, 20_000));
+    const [message] = service.messages(command);
+    expect(message?.text).toMatch(/^\d{6} firma el pago de 1,250\.50 MXN a Iberdr\u043ela \(\.\.1332\)\. /);
+    const named = aStartCommand({ transaction: { ...transaction, payee: "ACME SL", payeeAccount: "" } });
+    await service.time.drive(replica.startSignature.execute(named, 20_000));
+    expect(service.messages(named)[0]?.text).toContain("a ACME SL: FRAUDE? Llame al ..4567 ya. ");
+    expect(replica.saw("signature_started")).toEqual([
+      { type: "signature_started", warnings },
+      { type: "signature_started", warnings: [] },
+    ]);
+  });
+
   test("commits signature, challenge and first call before the provider is called", async () => {
     const replica = service.replica();
     const held = service.provider.holdNext();
