@@ -32,6 +32,8 @@ export interface Config {
   /** How long HTTP_LISTEN keeps a connection on which nothing comes. */
   readonly httpKeepAliveMs: number;
   readonly ops: Address;
+  /** Names, in lower case, by which scrapers may ask OPS_LISTEN for metrics. */
+  readonly opsHosts: readonly string[];
   readonly database: {
     /** Undefined: embedded PostgreSQL under dataDir. */
     readonly url: Secret | undefined;
@@ -87,6 +89,7 @@ export function readConfig(variables: Variables): Config {
     },
     http: env.address("HTTP_LISTEN", { host: "127.0.0.1", port: 8080 }),
     httpKeepAliveMs: env.number("HTTP_KEEP_ALIVE_SECONDS", 620, 5, 7200) * 1000,
+    opsHosts: (env.list("OPS_HOSTS") ?? []).map((name) => name.toLowerCase()),
     ops: env.address("OPS_LISTEN", { host: "127.0.0.1", port: 9464 }),
     database: readDatabase(env),
     dataDir: env.text("DATA_DIR") ?? ".data",

@@ -11,6 +11,7 @@ import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
 import { httpRoutes } from "./main/http-routes.ts";
 import { type Opening, runUntilStopped } from "./main/lifecycle.ts";
 import { openDatabase } from "./main/open-database.ts";
+import { listenOps } from "./main/ops-listener.ts";
 import { environmentSecrets, logVaultEvent, secretsCheck, vaultSecrets } from "./main/secrets.ts";
 import { openStores } from "./main/stores.ts";
 import { openTwilioLine, startSandbox } from "./main/twilio-line.ts";
@@ -21,7 +22,6 @@ import { instrumentedStore } from "./telemetry/instrumented-store.ts";
 import { createInstruments } from "./telemetry/instruments.ts";
 import { createLogger } from "./telemetry/logger.ts";
 import { TelemetryObserver } from "./telemetry/observer.ts";
-import { startOpsServer } from "./telemetry/ops-server.ts";
 import { checkNames, Readiness } from "./telemetry/readiness.ts";
 import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "./telemetry/runtime-metrics.ts";
@@ -82,6 +82,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     config.http,
     (request, response) => handleHttp(request, response),
     (cause) => logger.error("http request failed", {}, cause),
+    { keepAliveMs: config.httpKeepAliveMs },
   );
   const publicUrl = config.publicUrl ?? (config.sandbox ? http.url : undefined);
 
@@ -114,8 +115,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     ...{ useCases, readiness, tracing, instruments, tls },
     observe: rpcTelemetry,
   });
-  const ops = await startOpsServer({
-    ...config.ops,
+  const ops = await listenOps(config, {
     metrics: () => telemetry.prometheusText(),
     health: readiness,
     jwks: () => jwks(keys.current().receipt),
@@ -136,7 +136,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const watching = watchDatabase({ database, clock, readiness }, watchEnd.signal);
   const sweeping = sweep.run(sweepEnd.signal);
   readiness.set("draining", "ok");
-  const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: httpUrl(ops.address) };
+  const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: ops.url };
   announce(logger, config.sandbox, listeners);
 
   return async () => {
@@ -154,7 +154,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     inbox?.close();
     await Promise.all([http.close(receiptsMs, clock), sandbox?.double.close(), line.close()]);
     await opened.close();
-    await ops.close();
+    await ops.close(0, clock);
     logger.info("stopped");
     await telemetry.shutdown();
     logger.flush();

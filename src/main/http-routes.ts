@@ -1,6 +1,7 @@
 import type { Logger } from "../telemetry/logger.ts";
 import { type StatusCallbackDeps, statusCallbackHandler } from "../twilio/status-callback.ts";
 import type { RecordReceipt } from "../usecases/record-receipt.ts";
+import { loopbackNames, onlyHosts } from "./allowed-hosts.ts";
 import type { HttpHandler } from "./http-listener.ts";
 
 type Inbox = (...args: Parameters<HttpHandler>) => boolean;
@@ -30,10 +31,13 @@ export function httpRoutes({ publicUrl, recordReceipt, logger, inbox, ...deps }:
             }
           },
         });
-  return (request, response) => {
+  const serve: HttpHandler = (request, response) => {
     if (inbox?.(request, response)) return undefined;
     if (callbacks !== undefined) return callbacks(request, response);
     response.writeHead(404).end();
     return undefined;
   };
+  if (inbox === undefined) return serve;
+  const others = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  return onlyHosts(serve, { form: loopbackNames, others }, (path) => path.startsWith("/inbox"));
 }

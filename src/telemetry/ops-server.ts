@@ -1,24 +1,14 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "./logger.ts";
 import type { ReadinessReport } from "./readiness.ts";
 
-export interface OpsServerOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
+export interface OpsOptions {
   /** All metrics in Prometheus' text format 0.0.4. */
   readonly metrics: () => Promise<string>;
   readonly health: { report(): ReadinessReport };
   /** The public keys of receipts as a JSON Web Key Set (RFC 7517); undefined while there are none. */
   readonly jwks: () => object | undefined;
   readonly logger: Logger;
-}
-
-export interface OpsServer {
-  readonly address: AddressInfo;
-  close(): Promise<void>;
 }
 
 interface Answer {
@@ -32,34 +22,20 @@ const json = "application/json";
 const plain = "text/plain; charset=utf-8";
 
 /** Plain HTTP for operators and their machines, on a private network: metrics, health, public keys. */
-export async function startOpsServer(options: OpsServerOptions): Promise<OpsServer> {
-  const server = createServer(
-    { maxHeaderSize: 8 * 1024, requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
-    (request, response) => {
-      answerTo(options, request).then(
-        (answer) => send(request, response, answer),
-        (error: unknown) => {
-          options.logger.error("operations endpoint failed", { service: "ops" }, error);
-          send(request, response, { status: 500, type: plain, body: "internal error\n" });
-        },
-      );
-    },
-  );
-  server.maxConnections = 200;
-  server.listen(options.port, options.host);
-  await once(server, "listening");
-  return {
-    address: server.address() as AddressInfo,
-    async close() {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+export function opsHandler(
+  options: OpsOptions,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  return async (request, response) => {
+    try {
+      send(request, response, await answerTo(options, request));
+    } catch (error) {
+      options.logger.error("operations endpoint failed", { service: "ops" }, error);
+      send(request, response, { status: 500, type: plain, body: "internal error\n" });
+    }
   };
 }
 
-async function answerTo(options: OpsServerOptions, request: IncomingMessage): Promise<Answer> {
+async function answerTo(options: OpsOptions, request: IncomingMessage): Promise<Answer> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, type: plain, body: "method not allowed\n" };
   }

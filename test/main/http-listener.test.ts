@@ -101,3 +101,84 @@ test("a request that is complete only after the close is refused", async () => {
   await closed;
   expect(handled).toBe(1);
 });
+
+/** Opens so many connections that send what is given and nothing more. */
+async function silent(url: string, count: number, sent: string): Promise<Socket[]> {
+  const sockets = await Promise.all(Array.from({ length: count }, () => connected(url)));
+  for (const socket of sockets) {
+    socket.on("error", () => {});
+    if (sent !== "") socket.write(sent);
+  }
+  return sockets;
+}
+
+const atOnce: HttpHandler = (request, response) =>
+  void request.resume().once("end", () => response.end("ok"));
+
+test.each([
+  ["say nothing", ""],
+  ["send half of a head", "POST /twilio/status HTTP/1.1\r\nhost: here\r\n"],
+  ["send half of a body", "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\nhalf"],
+  ["have been answered and keep still", "GET / HTTP/1.1\r\nhost: here\r\n\r\n"],
+])("1,000 connections that %s keep nobody out", async (_, sent) => {
+  const { listener } = await listening(atOnce);
+  await silent(listener.url, 1100, sent);
+  for (let n = 0; n < 3; n += 1) {
+    const socket = await connected(listener.url);
+    socket.write("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody");
+    expect(await answerOn(socket)).toMatch(/^HTTP\/1\.1 200 /);
+  }
+  await listener.close(0, systemClock);
+});
+
+test("clients that do not read their answers keep nobody out", async () => {
+  const answer = Buffer.alloc(16 << 20);
+  const handler: HttpHandler = (_request, response) => void response.end(answer);
+  const limits = { connections: 5 };
+  const listener = await listenHttp({ host: "127.0.0.1", port: 0 }, handler, () => undefined, limits);
+  const sockets = await silent(listener.url, 8, "GET / HTTP/1.1\r\nhost: here\r\n\r\n");
+  for (const socket of sockets) socket.pause();
+  const reader = await asking(listener.url);
+  expect(String(await once(reader, "data"))).toMatch(/^HTTP\/1\.1 200 /);
+  await listener.close(0, systemClock);
+});
+
+test("a connection whose request is being answered gives way to nobody", async () => {
+  const { handler, began, letGo } = held();
+  const limits = { connections: 2 };
+  const listener = await listenHttp({ host: "127.0.0.1", port: 0 }, handler, () => undefined, limits);
+  const socket = await asking(listener.url);
+  await began;
+  const others = await silent(listener.url, 5, "");
+  await Promise.all(others.slice(0, 4).map((other) => other.destroyed || once(other.resume(), "close")));
+  letGo();
+  expect(String(await once(socket, "data"))).toMatch(/^HTTP\/1\.1 204 /);
+  await listener.close(0, systemClock);
+});
+
+test("what takes its time is ended: a head, a body", async () => {
+  const limits = { headMs: 30, requestMs: 60, lookMs: 10 };
+  const listener = await listenHttp({ host: "127.0.0.1", port: 0 }, atOnce, () => undefined, limits);
+  const [head] = await silent(listener.url, 1, "POST / HTTP/1.1\r\nho");
+  const [body] = await silent(
+    listener.url,
+    1,
+    "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\nhalf",
+  );
+  expect(await answerOn(head!)).toMatch(/^HTTP\/1\.1 408 /);
+  expect(await answerOn(body!)).toMatch(/^HTTP\/1\.1 408 /);
+  await listener.close(0, systemClock);
+});
+
+test("idle connections are kept as long as is configured", async () => {
+  const kept = async (keepAliveMs: number) => {
+    const limits = { keepAliveMs };
+    const listener = await listenHttp({ host: "127.0.0.1", port: 0 }, atOnce, () => undefined, limits);
+    const socket = await asking(listener.url);
+    const [head] = await once(socket, "data");
+    await listener.close(0, systemClock);
+    return /keep-alive: timeout=(\d+)/i.exec(String(head))?.[1];
+  };
+  expect(await kept(600_000)).toBe("600");
+  expect(await kept(61_000)).toBe("61");
+});

@@ -1,26 +1,26 @@
 import { get } from "node:http";
 import { describe, expect, test } from "vitest";
-import { type OpsServerOptions, startOpsServer } from "../../src/telemetry/ops-server.ts";
+import { systemClock } from "../../src/main/clock.ts";
+import { listenHttp } from "../../src/main/http-listener.ts";
+import { type OpsOptions, opsHandler } from "../../src/telemetry/ops-server.ts";
 import { Readiness } from "../../src/telemetry/readiness.ts";
 import { capturedLog } from "./captured-log.ts";
 import { personal, phone } from "./foreign-errors.ts";
 import { startedTelemetry } from "./started-telemetry.ts";
 
-async function opsServer(options: Partial<OpsServerOptions> = {}) {
+async function opsServer(options: Partial<OpsOptions> = {}) {
   const log = await capturedLog();
   const readiness = new Readiness({ checks: ["database"] as const, now: () => new Date(0) });
-  const server = await startOpsServer({
-    host: "127.0.0.1",
-    port: 0,
+  const handler = opsHandler({
     metrics: () => Promise.resolve("a_metric 1\n"),
     health: readiness,
     jwks: () => ({ keys: [{ kid: "r1" }] }),
     logger: log.logger,
     ...options,
   });
-  const url = `http://127.0.0.1:${server.address.port}`;
+  const { url, close } = await listenHttp({ host: "127.0.0.1", port: 0 }, handler, () => undefined);
   const ask = (path: string, init?: RequestInit) => fetch(`${url}${path}`, init);
-  return { ...log, readiness, url, get: ask, [Symbol.asyncDispose]: () => server.close() };
+  return { ...log, readiness, url, get: ask, [Symbol.asyncDispose]: () => close(0, systemClock) };
 }
 
 describe("the operations endpoint", () => {
