@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ...longTests],
+    exclude: [...configDefaults.exclude, ...longTests, "test/volume/**"],
     globalSetup: "./test/support/global-setup.ts",
     // The closing one is last, and so is its line.
     reporters: ["default", new ClosingReporter()],

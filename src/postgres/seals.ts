@@ -167,6 +167,7 @@ export async function orphanedSeals(db: Database, retentionDays: number, limit: 
   const orphans: Seal[] = [];
   let last: DatedSeal | undefined;
   while (orphans.length < limit) {
+    // No `exists`: as a column it may be planned to read all signatures for each page.
     const rows: (DatedSeal & { orphaned: boolean })[] = await sql<(DatedSeal & { orphaned: boolean })[]>`
       with ${db.now()}, since as materialized (
         select t.now - make_interval(secs => ${retentionDays * 86_400 * 0.9}::float8) as instant from t
@@ -180,7 +181,7 @@ export async function orphanedSeals(db: Database, retentionDays: number, limit: 
         limit ${sealsPerRead}::int
       ), compared as materialized (
         select p.*, p.sealed_at > (select instant from since)
-          and not exists (select from signature s where s.id = p.signature_id) as orphaned
+          and (select true from signature s where s.id = p.signature_id) is null as orphaned
         from page p
       ), next_page as (
         select day, signature_id, length from page order by day desc, signature_id desc, length desc limit 1
