@@ -67,8 +67,10 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
   tellSecrets();
   const texts = new MessageTexts(config.signature.textVersion);
-  const stores = openStores(database, { ...config.twilio, newestText: texts.newest }, (name, store) =>
-    instrumentedStore(store, { tracing, instruments, name }),
+  const stores = openStores(
+    database,
+    { ...config.twilio, newestText: texts.newest },
+    { decorate: (name, store) => instrumentedStore(store, { tracing, instruments, name }), observer },
   );
 
   const sandbox = config.sandbox ? await startSandbox() : undefined;

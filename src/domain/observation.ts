@@ -58,6 +58,8 @@ export type Observation =
       readonly unit: "messages" | "cost";
       readonly share: number;
     }
+  /** A statement that calls shared was undone for the sake of one, and they were asked for again. */
+  | { readonly type: "statement_repeated"; readonly statement: string; readonly calls: number }
   /** A step outside a call could not be done; it is tried again. */
   | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown };
 

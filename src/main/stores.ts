@@ -1,5 +1,6 @@
 import type { EvidenceStore } from "../domain/evidence-store.ts";
 import type { MessageBudgetStore } from "../domain/message-budget.ts";
+import type { Observer } from "../domain/observation.ts";
 import type { OperatorOrderStore } from "../domain/operator-order.ts";
 import type { TrafficStore } from "../domain/pumping.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
@@ -11,6 +12,7 @@ import type { Database } from "../postgres/database.ts";
 import { PostgresDeliveryStore } from "../postgres/delivery-store.ts";
 import { guarded } from "../postgres/errors.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
+import type { OnRepeat } from "../postgres/gathering.ts";
 import { PostgresMessageBudget } from "../postgres/message-budget.ts";
 import { PostgresOperatorOrderStore } from "../postgres/operator-order-store.ts";
 import { PostgresSignatureReader } from "../postgres/signature-reader.ts";
@@ -49,18 +51,21 @@ export interface StoreSettings {
 export type Decorate = <Store extends object>(name: string, store: Store) => Store;
 
 /** The stores as the use cases reach them: decorated, and with an end to every wait. */
-export function openStores(database: Database, settings: StoreSettings, decorate: Decorate): Stores {
+export function openStores(
+  database: Database,
+  { settleMs, provideFeedback, newestText }: StoreSettings,
+  { decorate, observer }: { readonly decorate: Decorate; readonly observer: Observer },
+): Stores {
+  const onRepeat: OnRepeat = (statement, calls) =>
+    observer.observe({ type: "statement_repeated", statement, calls });
   const store = <Store extends object>(name: string, adapter: Store, deadlineMs?: number): Store =>
     guarded(decorate(name, adapter), deadlineMs);
   return {
-    signatures: store("SignatureStore", new PostgresSignatureStore(database)),
-    closings: store("ClosingStore", new PostgresClosingStore(database, settings.provideFeedback)),
-    deliveries: store(
-      "DeliveryStore",
-      new PostgresDeliveryStore(database, settings.settleMs, settings.newestText),
-    ),
+    signatures: store("SignatureStore", new PostgresSignatureStore(database, onRepeat)),
+    closings: store("ClosingStore", new PostgresClosingStore(database, provideFeedback, onRepeat)),
+    deliveries: store("DeliveryStore", new PostgresDeliveryStore(database, settleMs, newestText, onRepeat)),
     reader: store("SignatureReader", new PostgresSignatureReader(database)),
-    upkeep: store("UpkeepStore", new PostgresUpkeepStore(database, settings.newestText)),
+    upkeep: store("UpkeepStore", new PostgresUpkeepStore(database, newestText)),
     evidence: store("EvidenceStore", new PostgresEvidenceStore(database), auditMs),
     orders: store("OperatorOrderStore", new PostgresOperatorOrderStore(database)),
     callerGrants: store("CallerGrants", new PostgresCallerGrants(database)),

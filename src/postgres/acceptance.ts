@@ -3,7 +3,7 @@ import type { ProviderResult } from "../domain/provider.ts";
 import type { Acceptance, AcceptanceSource } from "../domain/stores.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds, recordset } from "./database.ts";
-import { Gathering, writingPaceMs } from "./gathering.ts";
+import { Gathering, type OnRepeat, writingPaceMs } from "./gathering.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents, isoText, movedChain } from "./timeline.ts";
 
@@ -30,8 +30,11 @@ export class Acceptances {
   readonly #news: Gathering<Attempt, Recorded>;
 
   /** @param settleMs from the acceptance of what was sent again to the next look at the provider's list */
-  constructor(db: Database, settleMs: number) {
-    this.#news = new Gathering((news) => record(db, news, settleMs), { paceMs: writingPaceMs });
+  constructor(db: Database, settleMs: number, onRepeat: OnRepeat) {
+    this.#news = new Gathering((news) => record(db, news, settleMs), {
+      onRepeat: (calls) => onRepeat("accept", calls),
+      paceMs: writingPaceMs,
+    });
   }
 
   async record(news: News): Promise<Acceptance | undefined> {

@@ -42,15 +42,21 @@ export function blocked(sql: Sql, rules: BlockRules): Fragment {
   return sql`${rules.failures}::int > 0 and (select count(*) from g where g.pseudonym = any (l.customer_guards)) < cardinality(l.customer_guards)`;
 }
 
-/**
- * An expression that ends the statement where `h` says blocked: what was counted under another pseudonym
- * is undone with it, so that a blocked customer's code consumes nothing and prolongs nothing.
- */
-export function refusedIfCodeBlocked(sql: Sql, rules: BlockRules): Fragment {
-  return sql`case when h.outcome = 'blocked' then refuse('blocked', coalesce((
+/** Of a row of `h` that is blocked: milliseconds until it is not. */
+export function blockedMs(sql: Sql, rules: BlockRules): Fragment {
+  return sql`case when h.outcome = 'blocked' then ceil(greatest(1, coalesce((
       select extract(epoch from max(b.blocked_until) - h.now) * 1000 from customer_guard b
       where b.pseudonym = any (h.customer_guards) and b.blocked_until > h.now
-    ), ${rules.blockMs}::float8)) end`;
+    ), ${rules.blockMs}::float8)))::float8 end`;
+}
+
+/**
+ * An expression that ends the statement where a code of a blocked customer was counted under another of the
+ * customer's pseudonyms, as may be while keys are rotated: that is undone, for it consumes and prolongs nothing.
+ */
+export function refusedIfCodeBlocked(sql: Sql, rules: BlockRules): Fragment {
+  return sql`case when h.outcome = 'blocked' and exists (select from g where g.pseudonym = any (h.customer_guards))
+    then refuse('blocked', ${blockedMs(sql, rules)}) end`;
 }
 
 /** The CTE `m`: a completion frees the messages to its number, whose rows are locked in the order of `p`. */

@@ -14,7 +14,7 @@ import { closedChallenges, closedSignature } from "./closing.ts";
 import { type CodeQuestion, codeMaterials } from "./code-material.ts";
 import { Completions } from "./completion.ts";
 import type { Database } from "./database.ts";
-import { Gathering } from "./gathering.ts";
+import { Gathering, type OnRepeat } from "./gathering.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { appendedEvents } from "./timeline.ts";
 
@@ -25,10 +25,10 @@ export class PostgresClosingStore implements ClosingStore {
   readonly #completions: Completions;
 
   /** @param feedback whether the provider is to hear that a code was used */
-  constructor(db: Database, feedback: boolean) {
+  constructor(db: Database, feedback: boolean, onRepeat: OnRepeat = () => undefined) {
     this.#db = db;
     this.#materials = new Gathering((questions) => codeMaterials(db, questions));
-    this.#completions = new Completions(db, feedback);
+    this.#completions = new Completions(db, feedback, onRepeat);
   }
 
   codeMaterial(caller: string, signatureId: string): Promise<CodeMaterial | undefined> {

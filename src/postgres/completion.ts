@@ -2,11 +2,12 @@ import type { BlockRules } from "../domain/limits.ts";
 import type { Consent } from "../domain/receipt.ts";
 import { openStatuses, type SignatureStatus } from "../domain/signature.ts";
 import type { Completion, Verdict } from "../domain/stores.ts";
-import { blocked, freedMessages, judgedCodes, refusedIfCodeBlocked } from "./block.ts";
+import { blocked, blockedMs, freedMessages, judgedCodes, refusedIfCodeBlocked } from "./block.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
 import { messagesBefore } from "./consent-receipt.ts";
 import { type Database, recordset } from "./database.ts";
-import { Gathering, writingPaceMs } from "./gathering.ts";
+import { refusalBy } from "./errors.ts";
+import { Gathering, type OnRepeat, writingPaceMs } from "./gathering.ts";
 import {
   challengeParts,
   type SignatureRow,
@@ -26,9 +27,10 @@ interface Judgement {
 
 type Row = SignatureRow & {
   readonly item: number;
-  readonly outcome: Completion["outcome"] | "not_yet";
+  readonly outcome: Completion["outcome"] | "blocked" | "not_yet";
   readonly was: SignatureStatus;
   readonly left: number;
+  readonly blocked_ms: number;
   readonly first_factor: string;
   readonly chain_head: Buffer;
   readonly chain_before: number;
@@ -42,10 +44,11 @@ export class Completions {
   readonly #judgements: Gathering<Judgement, Row | undefined>;
 
   /** @param feedback whether the provider is to hear that a code was used */
-  constructor(db: Database, feedback: boolean) {
+  constructor(db: Database, feedback: boolean, onRepeat: OnRepeat) {
     this.#db = db;
     this.#judgements = new Gathering((judgements) => judge(db, judgements, feedback), {
       kindOf: ({ block }) => `${block.failures} ${block.windowMs} ${block.blockMs}`,
+      onRepeat: (calls) => onRepeat("complete", calls),
       paceMs: writingPaceMs,
     });
   }
@@ -57,6 +60,8 @@ export class Completions {
     switch (row?.outcome) {
       case "completed":
         return await this.#completed(row);
+      case "blocked":
+        throw refusalBy("blocked", row.blocked_ms);
       case "rejected":
         return { outcome: "rejected", attemptsRemaining: row.left };
       case "failed":
@@ -68,7 +73,7 @@ export class Completions {
     }
   }
 
-  /** Codes for one signature are judged one after the other. */
+  /** Codes of one customer are judged one after the other. */
   async #judged(judgement: Judgement): Promise<Row | undefined> {
     for (;;) {
       const row = await this.#judgements.add(judgement);
@@ -112,10 +117,11 @@ async function judge(
       join challenge c on c.signature_id = s.id and c.number = s.challenges, t
       order by s.id, n.item
       for update of s, c
-    ), f as (
-      select r.*, row_number() over (partition by r.id order by r.item) as turn from r
     ), l as (
-      select * from f where turn = 1
+      -- The first of each customer: no row of a guard, or of a signature, is changed twice.
+      select r.* from r where (
+        select true from r e
+        where (e.id, e.item) < (r.id, r.item) and (e.id = r.id or e.customer_guards && r.customer_guards) limit 1) is null
     ), ${judgedCodes(sql, block)}, o as materialized (
       -- Materialized, or the outcome would be worked out in each place that names it.
       select l.*, case
@@ -160,7 +166,7 @@ async function judge(
       returning ${challengeParts(sql)}
     ), ${freedMessages(sql)}
     select r.item, coalesce(h.outcome, 'not_yet') as outcome, h.left,
-      ${refusedIfCodeBlocked(sql, block)},
+      ${blockedMs(sql, block)} as blocked_ms, ${refusedIfCodeBlocked(sql, block)},
       case when h.status = any (${openStatuses}::text[]) then 'expired' else h.status end as was,
       h.first_factor, s.chain_head, h.chain_length as chain_before, m.events, m.sids, ${signatureColumns(sql)}
     from t, r left join h on h.item = r.item left join u s on s.id = h.id left join v c on c.id = h.latest_id

@@ -13,6 +13,7 @@ import type {
 import { Acceptances } from "./acceptance.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
+import type { OnRepeat } from "./gathering.ts";
 import { Leases } from "./leases.ts";
 import { recordReceipt } from "./receipt.ts";
 import { type SignatureRow, signatureColumns, toSignature, versionColumn } from "./snapshot.ts";
@@ -28,10 +29,15 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
    * @param settleMs from the acceptance of what was sent again to the first last look at the provider's list
    * @param newestText challenges whose text is of a later version are left to other replicas
    */
-  constructor(db: Database, settleMs = 2000, newestText = newestTextVersion) {
+  constructor(
+    db: Database,
+    settleMs = 2000,
+    newestText = newestTextVersion,
+    onRepeat: OnRepeat = () => undefined,
+  ) {
     super(db, newestText);
     this.#db = db;
-    this.#acceptances = new Acceptances(db, settleMs);
+    this.#acceptances = new Acceptances(db, settleMs, onRepeat);
   }
 
   async beginCall(

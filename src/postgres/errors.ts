@@ -19,10 +19,14 @@ export function isUnavailable(error: unknown): boolean {
 /** The Failure behind a statement that a limit ended (the function `refuse`); nothing of it was done. */
 export function refusalOf(error: unknown): Failure | undefined {
   if (!(error instanceof postgres.PostgresError) || error.code !== "SR001") return undefined;
-  const retryAfterMs = Number(error.detail);
-  return error.message === "blocked"
+  return refusalBy(error.message, Number(error.detail));
+}
+
+/** @param limit as the statements name it; `blocked`: the customer is, for wrong codes */
+export function refusalBy(limit: string, retryAfterMs: number): Failure {
+  return limit === "blocked"
     ? new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", { retryAfterMs })
-    : new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit: error.message } });
+    : new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit } });
 }
 
 /** Rejects once the deadline has passed; the work is left to itself. */

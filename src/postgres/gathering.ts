@@ -13,9 +13,16 @@ const callsAtMost = 20;
  */
 export const writingPaceMs = 6;
 
+/** Told of a shared statement that failed and whose calls are asked for again: its name, and how many they are. */
+export type OnRepeat = (statement: string, calls: number) => void;
+
 export interface GatheringOptions<Call> {
   /** What calls have to have in common to share a statement. */
   readonly kindOf?: (call: Call) => string;
+  /** Rows that a statement can change once only: calls that have one in common come after each other. */
+  readonly rowsOf?: (call: Call) => readonly string[];
+  /** Told of a statement that failed and whose calls are asked for again, and how many they are. */
+  readonly onRepeat?: (calls: number) => void;
   /** From the beginning of one statement to that of the next, in milliseconds; 0 unless given. */
   readonly paceMs?: number;
   /** After this many milliseconds a statement is not waited for any more: it may hang on a lock or a dead connection. */
@@ -30,12 +37,14 @@ interface Waiting<Call, Result> {
 /**
  * Calls of one kind that come while others are under way share their statement, its transaction and its
  * fsync: a call that comes alone goes alone and at once, and twenty go without waiting for those before. What
- * PostgreSQL refuses for the sake of one of them is undone for all, and each is asked for alone: nobody is refused
- * for another's sake.
+ * PostgreSQL refuses for the sake of one of them is undone for all, and asked for again in halves until the one is
+ * found, which takes ten statements for one of twenty: nobody is refused for another's sake.
  */
 export class Gathering<Call, Result> {
   readonly #ask: (calls: readonly Call[]) => Promise<readonly Result[]>;
   readonly #kindOf: (call: Call) => string;
+  readonly #rowsOf: (call: Call) => readonly string[];
+  readonly #onRepeat: (calls: number) => void;
   readonly #paceMs: number;
   readonly #patienceMs: number;
   #waiting: Waiting<Call, Result>[] = [];
@@ -47,10 +56,12 @@ export class Gathering<Call, Result> {
   /** @param ask one statement for all; answers in the order of the calls */
   constructor(
     ask: (calls: readonly Call[]) => Promise<readonly Result[]>,
-    { kindOf = () => "", paceMs = 0, patienceMs = 50 }: GatheringOptions<Call> = {},
+    { kindOf, rowsOf, onRepeat, paceMs = 0, patienceMs = 50 }: GatheringOptions<Call> = {},
   ) {
     this.#ask = ask;
-    this.#kindOf = kindOf;
+    this.#kindOf = kindOf ?? (() => "");
+    this.#rowsOf = rowsOf ?? (() => []);
+    this.#onRepeat = onRepeat ?? (() => undefined);
     this.#paceMs = paceMs;
     this.#patienceMs = patienceMs;
   }
@@ -65,9 +76,11 @@ export class Gathering<Call, Result> {
 
   /** Those that fill a statement would win nothing by waiting for more. One such at a time: others have work too. */
   #goBeside(): void {
-    if (this.#beside || this.#waiting.length < callsAtMost || this.#alike() < callsAtMost) return;
+    if (this.#beside || this.#waiting.length < callsAtMost) return;
+    const together = this.#together();
+    if (together.length < callsAtMost) return;
     this.#beside = true;
-    void this.#answer(this.#waiting.splice(0, callsAtMost)).then(() => {
+    void this.#answer(this.#taken(together)).then(() => {
       this.#beside = false;
       this.#goBeside();
     });
@@ -76,7 +89,7 @@ export class Gathering<Call, Result> {
   #next(): void {
     this.#busy = this.#waiting.length > 0;
     if (!this.#busy) return;
-    const together = this.#waiting.splice(0, this.#alike());
+    const together = this.#taken(this.#together());
     const begun = performance.now();
     let over = false;
     const next = () => {
@@ -93,11 +106,31 @@ export class Gathering<Call, Result> {
     });
   }
 
-  /** How many of the first that wait are of one kind. */
-  #alike(): number {
-    const some = this.#waiting.slice(0, callsAtMost).map(({ call }) => this.#kindOf(call));
-    const other = some.findIndex((kind) => kind !== some[0]);
-    return other === -1 ? some.length : other;
+  /** The first that wait, of the first one's kind and each with rows of its own. */
+  #together(): readonly Waiting<Call, Result>[] {
+    const together: Waiting<Call, Result>[] = [];
+    const rows = new Set<string>();
+    const kind = this.#waiting[0] && this.#kindOf(this.#waiting[0].call);
+    for (const waiting of this.#waiting) {
+      if (together.length === callsAtMost || this.#kindOf(waiting.call) !== kind) break;
+      const own = this.#rowsOf(waiting.call);
+      // Those behind one that has to wait are not held up by it.
+      if (own.some((row) => rows.has(row))) continue;
+      for (const row of own) rows.add(row);
+      together.push(waiting);
+    }
+    return together;
+  }
+
+  #taken(together: readonly Waiting<Call, Result>[]): readonly Waiting<Call, Result>[] {
+    const [first] = together;
+    const contiguous = first === this.#waiting[0] && together.at(-1) === this.#waiting[together.length - 1];
+    if (contiguous) this.#waiting.splice(0, together.length);
+    else {
+      const taken = new Set(together);
+      this.#waiting = this.#waiting.filter((waiting) => !taken.has(waiting));
+    }
+    return together;
   }
 
   async #answer(together: readonly Waiting<Call, Result>[]): Promise<void> {
@@ -106,7 +139,12 @@ export class Gathering<Call, Result> {
       for (const [n, { answer }] of together.entries()) answer.resolve(results[n]!);
     } catch (error) {
       if (together.length > 1 && isForOne(error)) {
-        await Promise.all(together.map((one) => this.#answer([one])));
+        this.#onRepeat(together.length);
+        // What waited for a lock or for its time would wait for it in every half, and all with it.
+        const size = isContention(error) ? 1 : Math.ceil(together.length / 2);
+        const parts: Promise<void>[] = [];
+        for (let n = 0; n < together.length; n += size) parts.push(this.#answer(together.slice(n, n + size)));
+        await Promise.all(parts);
       } else for (const { answer } of together) answer.reject(error);
     }
   }
@@ -116,4 +154,8 @@ export class Gathering<Call, Result> {
 function isForOne(error: unknown): boolean {
   if (!(error instanceof postgres.PostgresError)) return false;
   return contention.test(error.code) || !isUnavailable(error);
+}
+
+function isContention(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && contention.test(error.code);
 }

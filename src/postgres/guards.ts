@@ -2,7 +2,8 @@ import type { Fragment, Sql } from "postgres";
 
 // Exact sliding windows: a row holds the instants of its last minutes, and its lock puts parallel calls in
 // order. Whoever comes later counts all that came before, so no window of that length holds more than
-// the limit. A refusal ends the whole statement (`refuse`), the idempotency key included.
+// the limit. Who is refused already when the statement begins is sorted out (`limited`); a refusal after that ends
+// the whole statement (`refuse`), the idempotency key included.
 
 /** A length of time as PostgreSQL writes intervals, for windows that are fixed. */
 type Window = "1 minute" | "10 minutes";
@@ -56,6 +57,45 @@ export function countedMessages(sql: Sql, per10Minutes: number): Fragment {
         touched_at = ${touched(sql, sql`phone_guard.touched_at`)}
       where ${counted(sql, messages, "10 minutes")} < ${per10Minutes}::int
     returning pseudonym
+  )`;
+}
+
+/**
+ * The CTE `limited`: for each call of `n` the limit or block that refuses it as the database stood when the statement
+ * began, null where there is none, and until when. Whoever is refused is told so by the rows below; nothing is undone
+ * for it, and those who share the statement do not notice.
+ */
+export function limited(sql: Sql, startsPerMinute: number, messagesPer10Minutes: number): Fragment {
+  const ms = (interval: Fragment) => sql`ceil(greatest(1, extract(epoch from ${interval}) * 1000))`;
+  return sql`found as materialized (
+    select n.id, n.admitted_until, n.customer_guards, n.phone_guards, t.now, c.starts, c.blocked_until as customer_until,
+      p.messages, p.blocked_until as phone_until
+    from t, n, lateral (
+      select max(b.blocked_until) as blocked_until,
+        max((select count(*) from unnest(b.starts) as i where i > t.now - interval '1 minute')) as starts
+      from customer_guard b where b.pseudonym = any (n.customer_guards)
+    ) c, lateral (
+      select max(b.blocked_until) as blocked_until,
+        max((select count(*) from unnest(b.messages) as i where i > t.now - interval '10 minutes')) as messages
+      from phone_guard b where b.pseudonym = any (n.phone_guards)
+    ) p
+  ), limited as materialized (
+    select f.id, case
+      when f.now > f.admitted_until then 'caller'
+      when f.customer_until > f.now then 'blocked'
+      when f.phone_until > f.now then 'phone'
+      when ${startsPerMinute}::int > 0 and f.starts >= ${startsPerMinute}::int then 'customer'
+      when ${messagesPer10Minutes}::int > 0 and f.messages >= ${messagesPer10Minutes}::int then 'phone'
+    end as refusal, case
+      when f.now > f.admitted_until then 1000
+      when f.customer_until > f.now then ${ms(sql`f.customer_until - f.now`)}
+      when f.phone_until > f.now then ${ms(sql`f.phone_until - f.now`)}
+      when ${startsPerMinute}::int > 0 and f.starts >= ${startsPerMinute}::int
+        then ceil(greatest(1, room_for_starts(f.customer_guards, ${startsPerMinute}::int, f.now)))
+      when ${messagesPer10Minutes}::int > 0 and f.messages >= ${messagesPer10Minutes}::int
+        then ceil(greatest(1, room_for_messages(f.phone_guards, ${messagesPer10Minutes}::int, f.now)))
+    end::float8 as retry_after_ms
+    from found f
   )`;
 }
 

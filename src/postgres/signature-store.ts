@@ -1,3 +1,4 @@
+import { Failure } from "../domain/failure.ts";
 import type { StartLimits } from "../domain/limits.ts";
 import type { Signature, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
@@ -14,7 +15,7 @@ import type {
 } from "../domain/stores.ts";
 import { type MaterialRow, materialColumns, toMaterial } from "./challenge-material.ts";
 import { type Database, milliseconds } from "./database.ts";
-import { Gathering, writingPaceMs } from "./gathering.ts";
+import { Gathering, type OnRepeat, writingPaceMs } from "./gathering.ts";
 import {
   countedMessages,
   refusedIfBlocked,
@@ -22,20 +23,35 @@ import {
   refusedIfTooLate,
   refusedIfTooManyMessages,
 } from "./guards.ts";
+import { type KeyQuestion, keyRecords } from "./key-records.ts";
 import { type SignatureRow, signatureColumns, toSignature } from "./snapshot.ts";
 import { challengeCreated, recordStarts, type Start, type Started } from "./start.ts";
 import { appendedEvents, movedChain } from "./timeline.ts";
 
+/** The rows that a start counts in. */
+function guardsOf({ customerGuards, phoneGuards }: NewSignature): string[] {
+  return [
+    ...customerGuards.map((guard) => `c${guard.toString("latin1")}`),
+    ...phoneGuards.map((guard) => `p${guard.toString("latin1")}`),
+  ];
+}
+
 /** Starts signatures and sends their challenges again: what each call does is done in one statement. */
 export class PostgresSignatureStore implements SignatureStore {
   readonly #db: Database;
-  readonly #starts: Gathering<Start, Started | undefined>;
+  readonly #starts: Gathering<Start, Started | Failure | undefined>;
+  readonly #keys: Gathering<KeyQuestion, KeyRecord | undefined>;
 
-  constructor(db: Database) {
+  constructor(db: Database, onRepeat: OnRepeat = () => undefined) {
     this.#db = db;
     this.#starts = new Gathering((starts) => recordStarts(db, starts), {
       kindOf: ({ limits }) => `${limits.customerPerMinute} ${limits.phonePer10Minutes}`,
+      rowsOf: ({ signature }) => guardsOf(signature),
+      onRepeat: (calls) => onRepeat("start", calls),
       paceMs: writingPaceMs,
+    });
+    this.#keys = new Gathering((questions) => keyRecords(db, questions), {
+      onRepeat: (calls) => onRepeat("find_key", calls),
     });
   }
 
@@ -44,32 +60,13 @@ export class PostgresSignatureStore implements SignatureStore {
     signature: NewSignature,
     limits: StartLimits,
   ): Promise<{ signature: Signature; lease: Lease } | undefined> {
-    return await this.#starts.add({ key, signature, limits });
+    const started = await this.#starts.add({ key, signature, limits });
+    if (started instanceof Failure) throw started;
+    return started;
   }
 
-  async findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined> {
-    const { sql } = this.#db;
-    type Row = SignatureRow & {
-      fingerprint: Buffer;
-      fingerprint_key_id: string;
-      key_challenge_id: string;
-    };
-    const [row] = await sql<Row[]>`
-      with ${this.#db.now()}
-      select k.fingerprint, k.fingerprint_key_id, k.challenge_id as key_challenge_id, ${signatureColumns(sql)}
-      from t, idempotency_key k
-      join signature s on s.id = k.signature_id
-      join challenge c on c.signature_id = s.id and c.number = s.challenges
-      where k.caller = ${caller} and k.scope = ${scope} and k.key = ${key}`;
-    return (
-      row && {
-        fingerprint: row.fingerprint,
-        fingerprintKeyId: row.fingerprint_key_id,
-        signatureId: row.id,
-        challengeId: row.key_challenge_id,
-        signature: toSignature(row),
-      }
-    );
+  findKey(caller: string, scope: string, key: string): Promise<KeyRecord | undefined> {
+    return this.#keys.add({ caller, scope, key });
   }
 
   async resend(

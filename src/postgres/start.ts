@@ -1,13 +1,13 @@
+import type { Failure } from "../domain/failure.ts";
 import type { StartLimits } from "../domain/limits.ts";
 import type { Signature } from "../domain/signature.ts";
 import type { Lease, NewChallenge, NewSignature, RequestKey } from "../domain/stores.ts";
 import { bytea, type Database, recordset } from "./database.ts";
+import { refusalBy } from "./errors.ts";
 import {
   countedMessages,
   countedStarts,
-  refusedIfBlocked,
-  refusedIfNumberBlocked,
-  refusedIfTooLate,
+  limited,
   refusedIfTooManyMessages,
   refusedIfTooManyStarts,
 } from "./guards.ts";
@@ -26,9 +26,13 @@ export interface Started {
 
 /**
  * Records new signatures under the same limits, each with its first challenge; undefined for one whose key is
- * taken. A limit that refuses one refuses all.
+ * taken, and a Failure for one that a limit refuses. Starts of one customer or number MUST NOT come together: a
+ * statement counts no row twice. Only a limit that is reached while the statement waits for its row ends all of it.
  */
-export async function recordStarts(db: Database, starts: readonly Start[]): Promise<(Started | undefined)[]> {
+export async function recordStarts(
+  db: Database,
+  starts: readonly Start[],
+): Promise<(Started | Failure | undefined)[]> {
   const { sql } = db;
   const { customerPerMinute, phonePer10Minutes } = starts[0]!.limits;
   // The unique index of the keys decides between parallel calls: who inserts the key inserts the rest. All
@@ -43,11 +47,13 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
         channel text, provider text, masked_destination text, brand text, web_otp_host text,
         text_version smallint, amount_pattern text, calls_left smallint,
         lease interval, details text[])
-    ), k as (
+    ), ${limited(sql, customerPerMinute, phonePer10Minutes)}, k as (
       insert into idempotency_key
         (caller, scope, key, fingerprint, fingerprint_key_id, signature_id, challenge_id, created_at)
       select n.caller, n.scope, n.key, n.fingerprint, n.fingerprint_key_id, n.id, n.challenge_id, t.now
-      from n, t order by n.caller, n.scope, n.key
+      from limited l join n on n.id = l.id, t
+      where l.refusal is null
+      order by n.caller, n.scope, n.key
       on conflict do nothing
       returning signature_id
     ), q as (
@@ -75,22 +81,24 @@ export async function recordStarts(db: Database, starts: readonly Start[]): Prom
         n.web_otp_host, n.text_version, n.amount_pattern, h.now, 1, n.calls_left, h.now, h.now, 0, 1, h.now + n.lease, false
       from h join n on n.id = h.id
     )
-    select h.id, h.now as begun_at, cardinality(h.hashes) as version,
-      ${refusedIfTooLate(sql)},
-      ${refusedIfBlocked(sql)},
-      ${refusedIfNumberBlocked(sql)},
+    select h.id, h.now as begun_at, cardinality(h.hashes) as version, null as refusal, null::float8 as retry_after_ms,
       ${refusedIfTooManyStarts(sql, customerPerMinute)},
       ${refusedIfTooManyMessages(sql, phonePer10Minutes)}
-    from h`;
-  const recorded = new Map(rows.map((row) => [row.id, row]));
+    from h
+    union all
+    -- A known key is no new work: it is answered whatever the limits say.
+    select l.id, null, null, l.refusal, l.retry_after_ms, null, null from limited l join n on n.id = l.id
+    where l.refusal is not null and (
+      select true from idempotency_key k where k.caller = n.caller and k.scope = n.scope and k.key = n.key) is null`;
+  const answered = new Map(rows.map((row) => [row.id, row]));
   return starts.map(({ signature }) => {
-    const row = recorded.get(signature.id);
-    return (
-      row && {
-        signature: begun(signature, row),
-        lease: { epoch: 1, durationMs: signature.challenge.leaseMs },
-      }
-    );
+    const row = answered.get(signature.id);
+    if (row === undefined) return undefined;
+    if (row.refusal !== null) return refusalBy(row.refusal, row.retry_after_ms);
+    return {
+      signature: begun(signature, row),
+      lease: { epoch: 1, durationMs: signature.challenge.leaseMs },
+    };
   });
 }
 
@@ -98,6 +106,8 @@ interface BegunRow {
   readonly id: string;
   readonly begun_at: Date;
   readonly version: number;
+  readonly refusal: string | null;
+  readonly retry_after_ms: number;
 }
 
 /** What a reader would find now: all that was recorded is known here but the instant. */

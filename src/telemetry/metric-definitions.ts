@@ -181,6 +181,13 @@ export const metricDefinitions = {
     description: "Share of the day's budgets of messages and money that is used; of callers the largest",
     labels: { scope: ["all", "caller"], unit: ["messages", "cost"] },
   },
+  repeatedCalls: {
+    kind: "counter",
+    name: "signature.repeated_calls",
+    unit: "{call}",
+    description: "Calls asked of the database again because another one ended the statement that they shared",
+    labels: { statement: ["start", "find_key", "complete", "accept", "other"] },
+  },
   upkeepFailures: {
     kind: "counter",
     name: "signature.upkeep_failures",

@@ -64,6 +64,9 @@ export class TelemetryObserver implements Observer {
       case "budget_nearly_used":
         this.#budgetNearlyUsed(observation);
         break;
+      case "statement_repeated":
+        this.#statementRepeated(observation);
+        break;
       case "upkeep_failed":
         this.#upkeepFailed(observation);
         break;
@@ -172,6 +175,11 @@ export class TelemetryObserver implements Observer {
   #budgetNearlyUsed({ scope, caller, unit, share }: Of<"budget_nearly_used">): void {
     const whose = scope === "caller" ? { caller } : {};
     this.#deps.logger.warn("message budget nearly used", { ...whose, budget: unit, share });
+  }
+
+  #statementRepeated({ statement, calls }: Of<"statement_repeated">): void {
+    const known = metricDefinitions.repeatedCalls.labels.statement.find((name) => name === statement);
+    this.#deps.instruments.repeatedCalls.add(calls, { statement: known ?? "other" });
   }
 
   #upkeepFailed({ step, cause }: Of<"upkeep_failed">): void {

@@ -54,6 +54,7 @@ const ambient = new Set([
 const loadedByTools = new Set([
   "test/vitest.config.ts",
   "test/vitest.long.config.ts",
+  "test/vitest.volume.config.ts",
   "test/support/global-setup.ts",
 ]);
 

@@ -51,9 +51,12 @@ test("every method of every store gets all arguments through what is around it, 
     const stores = openStores(
       database,
       { settleMs: 2000, provideFeedback: true, newestText: 1 },
-      (name, store) => {
-        methods.set(name, methodsOf(store));
-        return instrumentedStore(recording(store, arrived), { tracing, instruments, name });
+      {
+        decorate(name, store) {
+          methods.set(name, methodsOf(store));
+          return instrumentedStore(recording(store, arrived), { tracing, instruments, name });
+        },
+        observer: { observe: () => undefined },
       },
     );
     expect(methods.size).toBe(Object.keys(stores).length);

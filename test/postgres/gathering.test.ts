@@ -124,32 +124,72 @@ describe("calls that come together", () => {
   });
 });
 
+describe("calls that change one row", () => {
+  test("come after each other, and hold up nobody who waits behind them", async () => {
+    const calls = gathering({ rowsOf: (call) => [call[0] ?? ""] });
+    const answers = ["ahead", "b1", "b2", "c1", "b3", "c2", "d1"].map(calls.add);
+    (await calls.statement()).end();
+    for (const together of [["b1", "c1", "d1"], ["b2", "c2"], ["b3"]]) {
+      const statement = await calls.statement();
+      expect(statement.calls).toEqual(together);
+      statement.end();
+    }
+    expect((await Promise.all(answers)).at(-1)).toBe("D1");
+  });
+});
+
 describe("a statement that fails", () => {
+  const many = Array.from({ length: 19 }, (_, n) => `ok${n}`);
+
+  /** Twenty calls in one statement, one of which fails each that it is in; the statements that it took. */
+  async function oneBad(code: string) {
+    const repeated: number[] = [];
+    const calls = gathering({ onRepeat: (count) => void repeated.push(count) });
+    const ahead = calls.add("ahead");
+    const names = [...many.slice(0, 7), "bad", ...many.slice(7)];
+    const answers = names.map(calls.add);
+    (await calls.statement()).end();
+    await ahead;
+    let over = false;
+    const ended = Promise.allSettled(answers).finally(() => {
+      over = true;
+    });
+    const asked: string[][] = [];
+    while (!over) {
+      const statement = await Promise.race([calls.statement(), ended]);
+      if (!("calls" in statement)) break;
+      asked.push([...statement.calls]);
+      if (statement.calls.includes("bad")) statement.fail(refusal(code));
+      else statement.end();
+      await turn();
+    }
+    const ends = await ended;
+    for (const [n, end] of ends.entries()) {
+      if (names[n] === "bad") expect(end).toMatchObject({ status: "rejected", reason: { code } });
+      else expect(end).toEqual({ status: "fulfilled", value: names[n]?.toUpperCase() });
+    }
+    return { asked, repeated };
+  }
+
   test.each([
     ["a limit", "SR001"],
     ["a row that stands already", "23505"],
     ["a row that it would change twice", "21000"],
+  ])("for %s is asked again in halves, and fails for whom it is meant alone", async (_name, code) => {
+    const { asked, repeated } = await oneBad(code);
+    // Twenty, then two for each halving.
+    expect(asked.length).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(20)));
+    expect(repeated[0]).toBe(20);
+  });
+
+  test.each([
     ["a deadlock", "40P01"],
     ["a lock that was not to be had", "55P03"],
     ["its time", "57014"],
-  ])("for %s is asked again for each, and fails for whom it is meant alone", async (_name, code) => {
-    const calls = gathering();
-    const ahead = calls.add("ahead");
-    const answers = ["a", "bad", "c"].map(calls.add);
-    (await calls.statement()).end();
-    await ahead;
-    (await calls.statement()).fail(refusal(code));
-    for (let n = 0; n < 3; n += 1) {
-      const alone = await calls.statement();
-      expect(alone.calls).toHaveLength(1);
-      if (alone.calls[0] === "bad") alone.fail(refusal(code));
-      else alone.end();
-    }
-    expect(await Promise.allSettled(answers)).toMatchObject([
-      { status: "fulfilled", value: "A" },
-      { status: "rejected", reason: { code } },
-      { status: "fulfilled", value: "C" },
-    ]);
+  ])("for %s is asked again for each, so that nobody waits for it twice", async (_name, code) => {
+    const { asked, repeated } = await oneBad(code);
+    expect(asked.slice(1).map((calls) => calls.length)).toEqual(Array(20).fill(1));
+    expect(repeated).toEqual([20]);
   });
 
   test.each([

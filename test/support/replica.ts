@@ -88,8 +88,11 @@ export class Replica {
       ...{ askTimeoutMs: 5000, maxInFlight: 1000, breaker: settings.breaker },
     });
     const texts = settings.texts ?? new MessageTexts();
-    const known = { ...sending, provideFeedback: true, newestText: texts.newest };
-    const stores = openStores(database, known, (_name, store) => store);
+    const stores = openStores(
+      database,
+      { ...sending, provideFeedback: true, newestText: texts.newest },
+      { decorate: (_name, store) => store, observer },
+    );
     const nothingDue: MessageUpkeep = { confirm: async () => "done", redact: async () => "done" };
     const built = buildUseCases(
       {

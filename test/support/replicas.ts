@@ -18,7 +18,7 @@ export async function useReplicas() {
     ...openStores(
       db,
       { settleMs: 2000, provideFeedback: true, newestText: newestTextVersion },
-      (_name, store) => store,
+      { decorate: (_name, store) => store, observer: { observe: () => undefined } },
     ),
   }));
   const [first, second] = replicas;

@@ -56,6 +56,9 @@ export function everyObservation(): Observation[] {
     { type: "pumping_suspected", kind: "caller", name: "payments", messages: 240, completions: 1 },
     { type: "budget_nearly_used", scope: "all", caller: "", unit: "messages", share: 0.81 },
     { type: "budget_nearly_used", scope: "caller", caller: "payments", unit: "cost", share: 1 },
+    ...["start", "find_key", "another"].map(
+      (statement) => ({ type: "statement_repeated", statement, calls: 20 }) as const,
+    ),
     { type: "duplicate_sent", providerChallengeId: sid, ...ids },
     ...["expire", "http", "another"].flatMap((step) =>
       foreignErrors().map((cause) => ({ type: "upkeep_failed", step, cause }) as const),

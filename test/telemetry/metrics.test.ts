@@ -99,6 +99,7 @@ describe("metrics", () => {
       "signature_ready gauge",
       "signature_receipts_total counter",
       "signature_refusals_total counter",
+      "signature_repeated_calls_total counter",
       "signature_sending_failures_total counter",
       "signature_started_total counter",
       "signature_take_overs_total counter",
