@@ -3,6 +3,8 @@ import { ClosingReporter } from "./closing-reporter.ts";
 
 /** Floods starve what runs beside them, and deploys are rehearsed whole: `npm run test:long`, beside `npm test`. */
 export const longTests = [
+  "test/postgres/stand-by.test.ts",
+  "test/system/pooled-service.test.ts",
   "test/conformance/suites.test.ts",
   "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",

@@ -6,6 +6,21 @@ import { deviationQuery, type Settings } from "./session.ts";
 /** Oldest release of PostgreSQL that tests run with. */
 const oldestVersion = 15;
 
+interface Inspected {
+  readonly settings: Settings;
+  readonly pooling: Pooling;
+  /** The database as messages name it. */
+  readonly where: string;
+  /** How many to look at: a pooler may have some from before the role had its settings. */
+  readonly sessions?: number;
+}
+
+interface Deviation {
+  readonly name: string;
+  readonly value: string;
+  readonly found: string;
+}
+
 interface Standing {
   readonly version: string;
   readonly major: number;
@@ -21,12 +36,11 @@ interface Standing {
 /**
  * Compares what statements rely on with what they meet: what the server is, and that the session's settings are in
  * force, which poolers may have dropped.
- * @param where the database as messages name it
  * @throws DatabaseFault that names everything which does not fit, and the cures
  */
 export async function inspect(
   sql: Sql,
-  { settings, pooling, where }: { settings: Settings; pooling: Pooling; where: string },
+  { settings, pooling, where, sessions = 1 }: Inspected,
 ): Promise<void> {
   const [standing] = await sql.unsafe<Standing[]>(`
     select current_setting('server_version') as version,
@@ -37,12 +51,16 @@ export async function inspect(
       to_regnamespace('public') is not null as has_schema,
       quote_ident(current_database()) as database, quote_ident(current_user) as role`);
   if (standing === undefined) throw new DatabaseFault(`${where}: a pooler answers for it`);
-  const deviations =
-    Object.keys(settings).length === 0
-      ? []
-      : await sql.unsafe<{ name: string; value: string; found: string }[]>(deviationQuery(settings));
+  const deviations = await deviationsOf(sql, settings, sessions);
   const faults = [...serverFaults(standing), ...settingFaults(standing, deviations, pooling)];
   if (faults.length > 0) throw new DatabaseFault(`${where} cannot be used:\n  - ${faults.join("\n  - ")}`);
+}
+
+async function deviationsOf(sql: Sql, settings: Settings, sessions: number): Promise<Deviation[]> {
+  if (Object.keys(settings).length === 0) return [];
+  const query = deviationQuery(settings, sessions > 1 ? 0.05 : 0);
+  const found = await Promise.all(Array.from({ length: sessions }, () => sql.unsafe<Deviation[]>(query)));
+  return [...new Map(found.flat().map((one) => [one.name, one])).values()];
 }
 
 function serverFaults(standing: Standing): string[] {
@@ -75,7 +93,7 @@ function serverFaults(standing: Standing): string[] {
 
 function settingFaults(
   { database, role }: Standing,
-  deviations: readonly { name: string; value: string; found: string }[],
+  deviations: readonly Deviation[],
   pooling: Pooling,
 ): string[] {
   if (deviations.length === 0) return [];

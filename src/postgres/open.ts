@@ -31,7 +31,8 @@ export async function openPool({ url, variable, allGrants, ...options }: Databas
     const pooling = await detectPooling(url, where);
     const database = new Database({ url, pooling, ...options });
     try {
-      await inspect(database.sql, { settings: serviceSettings, pooling, where });
+      const sessions = pooling === "transaction" ? options.connections : 1;
+      await inspect(database.sql, { settings: serviceSettings, pooling, where, sessions });
       const missing = allGrants ? await missingGrants(database.sql) : [];
       if (missing.length > 0) throw lackingRights(where, missing);
       return database;

@@ -78,10 +78,13 @@ export function settingStatement(settings: Settings): string {
     where current_setting(name, true) is not null and not (${asGood});`;
 }
 
-/** A query for the settings that are not in force, as rows of `name`, `value` as wanted, and `found`. */
-export function deviationQuery(settings: Settings): string {
+/**
+ * A query for the settings that are not in force, as rows of `name`, `value` as wanted, and `found`.
+ * @param seconds that it takes, so that others like it meet other sessions
+ */
+export function deviationQuery(settings: Settings, seconds: number): string {
   return `select name, value, current_setting(name) as found
-    from (values ${listOf(settings)}) as s (name, value)
+    from (values ${listOf(settings)}) as s (name, value), (select pg_sleep(${seconds})) as pause
     where current_setting(name, true) <> value and not (${asGood})
       and not (name = 'search_path' and current_schemas(false) = '{public}')`;
 }

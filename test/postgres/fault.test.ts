@@ -1,13 +1,15 @@
 import { chmodSync, cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { runMigrateCommand } from "../../src/postgres/migrate-command.ts";
 import { openPool, usePool } from "../../src/postgres/open.ts";
 import { type CertificateAndKey, CertificateAuthority } from "../support/certificates.ts";
-import { useDatabase } from "../support/database.ts";
+import { createDatabase, useDatabase } from "../support/database.ts";
 import { DatabaseProxy } from "../support/database-proxy.ts";
 import { freePorts } from "../support/router-process.ts";
 import { TlsFront } from "../support/tls-front.ts";
 
+const folder = new URL("../../drizzle", import.meta.url).pathname;
 const real = await useDatabase();
 const name = new URL(real.url).pathname.slice(1);
 
@@ -81,6 +83,18 @@ describe("a database that cannot be reached or entered", () => {
   });
 });
 
+async function migrated(url: string, command: string): Promise<string> {
+  const lines: string[] = [];
+  const options = {
+    url,
+    variable: "DATABASE_MIGRATION_URL",
+    folder,
+    print: (line: string) => lines.push(line),
+  };
+  await runMigrateCommand([command], options);
+  return lines.join("\n");
+}
+
 describe("a role", () => {
   const role = `${name}_reader`;
   const url = at((one) => {
@@ -100,6 +114,28 @@ describe("a role", () => {
     for (const [, statement = ""] of refusal.matchAll(/^ {4}(grant .*);$/gm))
       await real.sql.unsafe(statement);
     expect(await refusalOf(url)).toBe("none");
+  });
+
+  it("that may not migrate is told the statements which let it", async () => {
+    await using empty = await createDatabase({ empty: true });
+    const [other] = [new URL(url)];
+    other.pathname = new URL(empty.url).pathname;
+    const up = () => migrated(other.href, "up");
+    const refusal = await up();
+    expect(refusal).toMatch(/its role lacks rights\. Run as the owner/);
+    for (const [, statement = ""] of refusal.matchAll(/^ {4}(grant .*);$/gm))
+      await empty.sql.unsafe(statement);
+    expect(await up()).toMatch(/^applied: 0000_/);
+    await empty.sql.unsafe(
+      `reassign owned by ${role} to current_user; revoke all on drizzle.__drizzle_migrations from ${role}`,
+    );
+    expect(await migrated(other.href, "status")).toContain(
+      `grant select on drizzle.__drizzle_migrations to ${role};`,
+    );
+    expect(await migrated(other.href, "down")).toContain(
+      `alter table drizzle.__drizzle_migrations owner to ${role};`,
+    );
+    await empty.sql.unsafe(`drop owned by ${role}`);
   });
 
   it("of a tool is told what it lacks once it is refused", async () => {
