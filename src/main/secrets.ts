@@ -228,6 +228,12 @@ export function secretsCheck(health: VaultHealth | undefined): [CheckState, Chec
       return ["degraded", "unreachable"];
     case "missing_secret":
       return ["degraded", "missing"];
+    case "denied":
+      return ["degraded", "denied"];
+    case "login_failed":
+      return ["degraded", "login_refused"];
+    case "token_ends":
+      return ["degraded", "token_not_renewable"];
     default:
       return ["degraded", "stale"];
   }
@@ -236,7 +242,9 @@ export function secretsCheck(health: VaultHealth | undefined): [CheckState, Chec
 /** What happens with Vault, for the log: closed sets and version numbers only. */
 export function logVaultEvent(logger: Logger, event: SecretsEvent): void {
   if (event.type === "degraded") {
-    logger.warn("vault degraded", { reason: event.reason });
+    logger.warn("vault degraded", { reason: event.reason, detail: event.detail });
+  } else if (event.type === "notice") {
+    logger.warn("vault needs attention", { detail: event.detail });
   } else if (event.type === "keys_not_recorded") {
     logger.error("keys not recorded", {}, event.cause);
   } else if (event.type === "changed") {

@@ -7,8 +7,8 @@ export type VaultAnswer = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** What HashiCorp's Vault adds to an answer about a secret since 2024; OpenBao adds nothing. */
-export type MountType = "kv" | undefined;
+/** What HashiCorp's Vault adds to every answer with data since 2024; OpenBao adds nothing. */
+export type MountType = "kv" | "approle" | "kubernetes" | "token" | "system" | undefined;
 
 /** A 200, or another status that carries data, in the envelope of every answer. */
 export function envelope(
@@ -41,10 +41,15 @@ export const sealedAnswer = errors(503, "Vault is sealed");
 export const policyDenial = errors(403, "1 error occurred:\n\t* permission denied\n\n");
 /** The token is expired, revoked or was never issued. */
 export const invalidToken = errors(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
+/** OpenBao does not tell a dead token from a missing one. */
+export const deadToken = { vault: invalidToken, openbao: errors(403, "permission denied") } as const;
 /** No token, a locked role, or a service account that is not bound to the role. */
 export const permissionDenied = errors(403, "permission denied");
 export const unsupportedOperation = errors(405, "1 error occurred:\n\t* unsupported operation\n\n");
 export const nothingThere = errors(404);
+
+/** OpenBao's, for X-Vault-Namespace. */
+export const noNamespace = errors(404, "namespace not found");
 
 /** @param path below /v1 */
 export function noRoute(path: string): VaultAnswer {

@@ -1,7 +1,10 @@
 import {
+  deadToken,
+  envelope,
   errors,
-  invalidToken,
+  noNamespace,
   noRoute,
+  nothingThere,
   permissionDenied,
   policyDenial,
   sealedAnswer,
@@ -40,6 +43,10 @@ type Deps = {
   readonly mount: string;
   /** The only namespace there is, where one is given. */
   readonly namespace: string | undefined;
+  readonly flavour: VaultFlavour;
+  /** Of the engine at the mount: version 1 answers a version 2 path as if nothing were there. */
+  readonly kvVersion: 1 | 2;
+  readonly kubernetes: boolean;
   readonly kv: VaultKv;
   readonly tokens: VaultTokens;
   readonly logins: VaultLogins;
@@ -47,7 +54,10 @@ type Deps = {
   readonly clock: () => number;
 };
 
-const version = "1.21.0";
+/** Whose answers it gives where the two differ. */
+export type VaultFlavour = "vault" | "openbao";
+
+const versions = { vault: "1.21.4", openbao: "2.5.5" } as const;
 
 /** Which answer a call gets, in the order in which Vault decides. */
 export class VaultApi {
@@ -58,7 +68,7 @@ export class VaultApi {
   }
 
   answer(call: VaultCall): VaultAnswer {
-    const { condition, namespace, logins, tokens } = this.#deps;
+    const { condition, namespace, logins, tokens, flavour, kubernetes } = this.#deps;
     const { path } = call;
     if (path === "sys/health") return this.#health(call.query);
     if (path === "sys/seal-status") return this.#sealStatus();
@@ -67,12 +77,16 @@ export class VaultApi {
       return { status: 307, headers: { Location: `${condition.activeNode}/v1/${path}` } };
     }
     if (condition.overQuota) return errors(429, "request path rate limit quota exceeded");
-    if (namespace !== undefined && call.namespace?.replace(/\/$/, "") !== namespace) return permissionDenied;
-    if (path === "auth/approle/login") return this.#write(call, () => logins.loginAppRole(call.body));
-    if (path === "auth/kubernetes/login") return this.#write(call, () => logins.loginKubernetes(call.body));
+    if (namespace !== undefined && call.namespace?.replace(/\/$/, "") !== namespace) {
+      return flavour === "openbao" ? noNamespace : permissionDenied;
+    }
+    if (path === "auth/approle/login") return this.#login(call, () => logins.loginAppRole(call.body));
+    if (path === "auth/kubernetes/login" && kubernetes) {
+      return this.#login(call, () => logins.loginKubernetes(call.body));
+    }
     if (call.token === undefined) return permissionDenied;
     if (path === "sys/wrapping/unwrap") return this.#write(call, () => tokens.unwrap(call.token ?? ""));
-    if (!tokens.valid(call.token)) return invalidToken;
+    if (!tokens.use(call.token)) return deadToken[flavour];
     return this.#withToken(call, call.token);
   }
 
@@ -84,8 +98,10 @@ export class VaultApi {
       if (!condition.renewable) return policyDenial;
       return this.#write(call, () => tokens.renewSelf(token, call.body["increment"]));
     }
+    if (path === `sys/internal/ui/mounts/${mount}`) return this.#mount();
     if (!this.#allowed(path)) return policyDenial;
     if (!path.startsWith(`${mount}/`)) return noRoute(path);
+    if (this.#deps.kvVersion === 1) return nothingThere;
     const [kind, ...rest] = path.slice(mount.length + 1).split("/");
     const secret = rest.join("/");
     if (kind === "data" && call.method === "GET") {
@@ -94,6 +110,21 @@ export class VaultApi {
     if (kind === "data") return this.#write(call, () => kv.write(secret, call.body));
     if (kind !== "metadata" || call.method !== "GET") return unsupportedOperation;
     return call.query.has("list") ? kv.list(secret) : kv.readMetadata(secret);
+  }
+
+  /** A login is an update: a read of the path is an internal error of the login method. */
+  #login(call: VaultCall, answer: () => VaultAnswer): VaultAnswer {
+    if (call.method === "POST" || call.method === "PUT") return answer();
+    return errors(500, "1 error occurred:\n\t* internal error\n\n");
+  }
+
+  #mount(): VaultAnswer {
+    const { mount, kvVersion } = this.#deps;
+    if (!this.#deps.condition.policy.some((rule) => rule.startsWith(`${mount}/`) || rule === "*")) {
+      return permissionDenied;
+    }
+    const data = { type: "kv", path: `${mount}/`, options: { version: String(kvVersion) } };
+    return envelope({ data }, this.#deps.flavour === "vault" ? "system" : undefined);
   }
 
   #write(call: VaultCall, answer: () => VaultAnswer): VaultAnswer {
@@ -123,7 +154,7 @@ export class VaultApi {
       replication_performance_mode: "disabled",
       replication_dr_mode: "disabled",
       server_time_utc: Math.floor(this.#deps.clock() / 1000),
-      version,
+      version: versions[this.#deps.flavour],
       ...(!sealed && cluster),
     };
     return { status, body };
@@ -131,7 +162,7 @@ export class VaultApi {
 
   #sealStatus(): VaultAnswer {
     const { sealed, initialized } = this.#deps.condition;
-    const body = { type: "shamir", initialized, sealed, t: 3, n: 5, progress: 0, nonce: "", version };
-    return { status: 200, body };
+    const body = { type: "shamir", initialized, sealed, t: 3, n: 5, progress: 0, nonce: "" };
+    return { status: 200, body: { ...body, version: versions[this.#deps.flavour] } };
   }
 }

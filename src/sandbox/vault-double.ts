@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { RecentItems } from "./message-log.ts";
 import { realTimers, TimerGroup, type Timers } from "./timers.ts";
 import { envelope, errors, type MountType, type VaultAnswer } from "./vault-answer.ts";
-import { VaultApi, type VaultCall, type VaultCondition } from "./vault-api.ts";
+import { VaultApi, type VaultCall, type VaultCondition, type VaultFlavour } from "./vault-api.ts";
 import { VaultKv } from "./vault-kv.ts";
 import { type AppRole, type KubernetesRole, VaultLogins } from "./vault-logins.ts";
 import { type TokenSpec, VaultTokens } from "./vault-tokens.ts";
@@ -24,8 +24,12 @@ export type VaultDoubleOptions = {
   mount?: string;
   /** Demanded in X-Vault-Namespace, where given. */
   namespace?: string;
-  /** `kv` as HashiCorp's Vault, the default, or `none` as OpenBao. */
-  mountType?: "kv" | "none";
+  /** Whose answers it gives where they differ. Default `vault`. */
+  flavour?: VaultFlavour;
+  /** Of the KV engine at the mount. Default 2. */
+  kvVersion?: 1 | 2;
+  /** Whether the login method kubernetes is mounted. Default true. */
+  kubernetes?: boolean;
   appRole?: Partial<AppRole>;
   kubernetesRole?: Partial<KubernetesRole>;
   /** Milliseconds since the epoch; tokens live by it. */
@@ -79,13 +83,14 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
     super();
     this.setMaxListeners(0);
     const { mount = "secret", namespace, clock = Date.now } = options;
-    const mountType: MountType = options.mountType === "none" ? undefined : "kv";
+    const { flavour = "vault", kvVersion = 2, kubernetes = true } = options;
+    const mountType: MountType = flavour === "openbao" ? undefined : "kv";
     this.#server = server;
     this.#address = server.address() as AddressInfo;
     this.#timers = new TimerGroup(options.timers ?? realTimers);
     this.url = `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${this.#address.port}`;
     this.kv = new VaultKv(clock, mountType);
-    this.tokens = new VaultTokens(clock);
+    this.tokens = new VaultTokens(clock, flavour === "vault");
     const { appRole, kubernetesRole } = options;
     const roles = {
       appRole: { roleId: "role-id", secretIds: new Set(["secret-id"]), token: defaultToken, ...appRole },
@@ -106,7 +111,18 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
       renewable: true,
     };
     const { kv, tokens, logins, condition } = this;
-    this.#api = new VaultApi({ mount, namespace, kv, tokens, logins, condition, clock });
+    this.#api = new VaultApi({
+      mount,
+      namespace,
+      flavour,
+      kvVersion,
+      kubernetes,
+      kv,
+      tokens,
+      logins,
+      condition,
+      clock,
+    });
     server.on("request", (request: IncomingMessage, response: ServerResponse) => {
       void this.#handle(request, response).catch(() => response.destroy());
     });
@@ -132,12 +148,12 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
   }
 
   /** A secret id that is valid, under a wrapping token. */
-  wrapSecretId(secretId: string, ttlSeconds = 300): string {
+  wrapSecretId(secretId: string, ttlSeconds = 300, numUses = 0): string {
     this.logins.appRole.secretIds.add(secretId);
     const data = {
       secret_id: secretId,
       secret_id_accessor: "accessor",
-      secret_id_num_uses: 0,
+      secret_id_num_uses: numUses,
       secret_id_ttl: 0,
     };
     return this.tokens.wrap(envelope({ data }), ttlSeconds);

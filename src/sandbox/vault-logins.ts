@@ -43,15 +43,21 @@ export class VaultLogins {
 
   loginAppRole(body: LoginBody): VaultAnswer {
     const { role_id: roleId, secret_id: secretId } = body;
-    if (typeof roleId !== "string" || roleId === "") return errors(400, "missing role_id");
+    if (typeof roleId !== "string" || roleId === "") {
+      // Vault looks the role up before the method checks the call, and takes the failure for its own.
+      return errors(500, "1 error occurred:\n\t* missing role_id\n\n");
+    }
     if (this.#lockedOut(roleId)) return permissionDenied;
     const { appRole } = this;
+    if (roleId === appRole.roleId && (typeof secretId !== "string" || secretId === "")) {
+      return errors(400, "missing secret_id");
+    }
     if (roleId !== appRole.roleId || typeof secretId !== "string" || !appRole.secretIds.has(secretId)) {
       this.#fail(roleId);
       return errors(400, "invalid role or secret ID");
     }
     this.#failed.delete(roleId);
-    return this.#tokens.login(appRole.token, { role_name: "signature-router" });
+    return this.#tokens.login(appRole.token, { role_name: "signature-router" }, "approle");
   }
 
   loginKubernetes(body: LoginBody): VaultAnswer {
@@ -60,12 +66,13 @@ export class VaultLogins {
     if (typeof jwt !== "string" || jwt === "") return errors(400, "missing jwt");
     if (role !== kubernetesRole.role) return errors(400, `invalid role name "${String(role)}"`);
     if (!kubernetesRole.jwts.has(jwt)) return permissionDenied;
-    return this.#tokens.login(kubernetesRole.token, {
+    const metadata = {
       role: kubernetesRole.role,
       service_account_name: "signature-router",
       service_account_namespace: "payments",
       service_account_uid: "d77f89bc-9055-11e7-a068-0800276d99bf",
-    });
+    };
+    return this.#tokens.login(kubernetesRole.token, metadata, "kubernetes");
   }
 
   #lockedOut(roleId: string): boolean {

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { envelope, errors, type VaultAnswer } from "./vault-answer.ts";
+import { envelope, errors, type MountType, type VaultAnswer } from "./vault-answer.ts";
 
 export type TokenSpec = {
   /** 0: never expires, as a root token. */
@@ -8,6 +8,8 @@ export type TokenSpec = {
   readonly maxTtlSeconds?: number;
   readonly type?: "service" | "batch";
   readonly renewable?: boolean;
+  /** Calls that it is good for; 0: any number. */
+  readonly numUses?: number;
   /** Fixed, where a test needs to know it. */
   readonly id?: string;
 };
@@ -20,6 +22,8 @@ type Token = {
   readonly createdAt: number;
   /** Milliseconds; infinite where it never expires. */
   expiresAt: number;
+  /** Infinite where they are not counted. */
+  usesLeft: number;
 };
 
 type Wrapped = { readonly answer: VaultAnswer; readonly expiresAt: number };
@@ -29,16 +33,23 @@ const policies = ["default", "signature-router"];
 /** The tokens that were issued and still live by the double's clock. */
 export class VaultTokens {
   readonly #clock: () => number;
+  readonly #namesMounts: boolean;
   readonly #tokens = new Map<string, Token>();
   readonly #wrapped = new Map<string, Wrapped>();
 
-  constructor(clock: () => number) {
+  /** @param namesMounts whether answers carry mount_type */
+  constructor(clock: () => number, namesMounts = true) {
     this.#clock = clock;
+    this.#namesMounts = namesMounts;
   }
 
   /** Issues a token and answers as a login does. */
-  login(spec: TokenSpec, metadata: Readonly<Record<string, string>>): VaultAnswer {
-    return this.#authAnswer(this.#issue(spec, metadata));
+  login(
+    spec: TokenSpec,
+    metadata: Readonly<Record<string, string>>,
+    method: "approle" | "kubernetes",
+  ): VaultAnswer {
+    return this.#authAnswer(this.#issue(spec, metadata), method);
   }
 
   /** Issues a token without a login. */
@@ -48,6 +59,13 @@ export class VaultTokens {
 
   valid(id: string): boolean {
     return this.#live(id) !== undefined;
+  }
+
+  /** Whether it is valid for the call that is being made, which is counted. */
+  use(id: string): boolean {
+    const token = this.#live(id);
+    if (token !== undefined) token.usesLeft -= 1;
+    return token !== undefined;
   }
 
   revoke(id: string): void {
@@ -60,19 +78,20 @@ export class VaultTokens {
 
   /** Answers renew-self: the lease shrinks as the token nears its maximum life. */
   renewSelf(id: string, increment: unknown): VaultAnswer {
-    const token = this.#live(id);
+    const token = this.#tokens.get(id);
     if (token?.spec.type === "batch") return errors(400, "batch tokens cannot be renewed");
     if (token === undefined || !isRenewable(token.spec)) return errors(400, "lease is not renewable");
     const { ttlSeconds, maxTtlSeconds = 0 } = token.spec;
     const wanted = this.#clock() + (seconds(increment) || ttlSeconds) * 1000;
     const most = maxTtlSeconds === 0 ? wanted : token.createdAt + maxTtlSeconds * 1000;
     token.expiresAt = Math.min(wanted, most);
-    return this.#authAnswer(token);
+    return this.#authAnswer(token, "token");
   }
 
   /** Answers lookup-self. */
   lookupSelf(id: string): VaultAnswer {
-    const token = this.#live(id);
+    // Its last use may be this one.
+    const token = this.#tokens.get(id);
     if (token === undefined) return errors(403, "permission denied");
     const { ttlSeconds, maxTtlSeconds = 0, type = "service" } = token.spec;
     const expires = Number.isFinite(token.expiresAt);
@@ -87,7 +106,7 @@ export class VaultTokens {
       id,
       issue_time: new Date(token.createdAt).toISOString(),
       meta: token.metadata,
-      num_uses: 0,
+      num_uses: usesOf(token),
       orphan: true,
       path: "auth/token/create",
       policies,
@@ -95,7 +114,7 @@ export class VaultTokens {
       ttl: this.#leaseSeconds(token),
       type,
     };
-    return envelope({ data });
+    return envelope({ data }, this.#named("token"));
   }
 
   /** Puts an answer under a wrapping token, which opens once. */
@@ -121,6 +140,7 @@ export class VaultTokens {
       spec,
       metadata,
       createdAt,
+      usesLeft: spec.numUses || Number.POSITIVE_INFINITY,
       expiresAt: spec.ttlSeconds === 0 ? Number.POSITIVE_INFINITY : createdAt + spec.ttlSeconds * 1000,
     };
     this.#tokens.set(token.id, token);
@@ -129,14 +149,19 @@ export class VaultTokens {
 
   #live(id: string): Token | undefined {
     const token = this.#tokens.get(id);
-    return token !== undefined && this.#clock() < token.expiresAt ? token : undefined;
+    const lives = token !== undefined && this.#clock() < token.expiresAt && token.usesLeft > 0;
+    return lives ? token : undefined;
   }
 
   #leaseSeconds(token: Token): number {
     return Number.isFinite(token.expiresAt) ? Math.floor((token.expiresAt - this.#clock()) / 1000) : 0;
   }
 
-  #authAnswer(token: Token): VaultAnswer {
+  #named(mountType: MountType): MountType {
+    return this.#namesMounts ? mountType : undefined;
+  }
+
+  #authAnswer(token: Token, mountType: MountType): VaultAnswer {
     const { type = "service" } = token.spec;
     const auth = {
       client_token: token.id,
@@ -150,10 +175,14 @@ export class VaultTokens {
       token_type: type,
       orphan: true,
       mfa_requirement: null,
-      num_uses: 0,
+      num_uses: usesOf(token),
     };
-    return envelope({ auth });
+    return envelope({ auth }, this.#named(mountType));
   }
+}
+
+function usesOf({ usesLeft }: Token): number {
+  return Number.isFinite(usesLeft) ? Math.max(usesLeft, 0) : 0;
 }
 
 function isRenewable(spec: TokenSpec): boolean {

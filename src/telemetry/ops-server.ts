@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "./logger.ts";
-import type { ReadinessReport } from "./readiness.ts";
+import { checkCures, type ReadinessReport } from "./readiness.ts";
 
 export interface OpsOptions {
   /** All metrics in Prometheus' text format 0.0.4. */
@@ -64,7 +64,10 @@ function readyz({ ready, checks }: ReadinessReport): Answer {
   const body = {
     ready,
     checks: Object.fromEntries(
-      checks.map(({ name, state, since, detail }) => [name, { state, since: since.toISOString(), detail }]),
+      checks.map(({ name, state, since, detail }) => {
+        const cure = detail === undefined ? undefined : checkCures[detail];
+        return [name, { state, since: since.toISOString(), detail, cure }];
+      }),
     ),
   };
   return { status: ready ? 200 : 503, type: json, body: `${JSON.stringify(body)}\n` };

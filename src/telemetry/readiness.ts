@@ -12,6 +12,9 @@ export const checkDetails = [
   "behind",
   "missing",
   "stale",
+  "denied",
+  "login_refused",
+  "token_not_renewable",
   "sealed",
   "open",
   "half_open",
@@ -20,6 +23,15 @@ export const checkDetails = [
   "draining",
 ] as const;
 export type CheckDetail = (typeof checkDetails)[number];
+
+/** What to do about it, where the state alone does not tell. */
+export const checkCures: { readonly [Detail in CheckDetail]?: string } = {
+  denied: "let the Vault policy read providers/twilio and signature-router/keys in the KV v2 mount",
+  login_refused: "renew the secret id, token or service account that logs in to Vault: see the log",
+  token_not_renewable:
+    "give VAULT_TOKEN a periodic token that may renew itself, or log in by AppRole or Kubernetes",
+  stale: "a new version in Vault is not valid and not used: see the log for path and field",
+};
 
 export interface Check<Name extends string = string> {
   readonly name: Name;

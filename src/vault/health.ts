@@ -16,7 +16,7 @@ export type HealthSource = "read" | "token";
 
 export interface HealthRecordOptions {
   readonly now: () => number;
-  /** Called where the state or its reason changes. */
+  /** Called where the state, its reason or its detail changes. */
   readonly onChange: (health: VaultHealth) => void;
 }
 
@@ -46,7 +46,8 @@ export class HealthRecord {
     } else {
       const since = before.state === "degraded" ? before.since : this.#options.now();
       this.#health = { state: "degraded", since, reason: worst.reason, detail: worst.message };
-      if (before.state === "degraded" && before.reason === worst.reason) return;
+      const same = before.state === "degraded" && before.reason === worst.reason;
+      if (same && before.detail === worst.message) return;
     }
     this.#options.onChange(this.#health);
   }

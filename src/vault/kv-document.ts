@@ -21,7 +21,11 @@ export async function readDocument(
   signal: AbortSignal,
 ): Promise<KvDocument> {
   const encoded = path.split("/").map(encodeURIComponent).join("/");
-  const answer = await client.read(`${mount}/data/${encoded}`, signal);
+  const answer = await client.read(`${mount}/data/${encoded}`, signal).catch(async (error: unknown) => {
+    const missing = error instanceof VaultError && error.reason === "missing_secret";
+    if (missing && (await isVersion1(client, mount, signal))) throw version1(mount);
+    throw error;
+  });
   const outer = isRecord(answer) && isRecord(answer["data"]) ? answer["data"] : {};
   const { data, metadata } = outer;
   if (isRecord(data) && isRecord(metadata)) {
@@ -32,6 +36,22 @@ export async function readDocument(
     }
   }
   throw new VaultError("invalid", `${mount}/${path} is not a secret of a KV v2 mount`);
+}
+
+/** A KV v1 mount answers a v2 path as if the secret were absent. Whoever may read in a mount may ask this. */
+async function isVersion1(client: VaultClient, mount: string, signal: AbortSignal): Promise<boolean> {
+  const answer = await client.read(`sys/internal/ui/mounts/${mount}`, signal).catch(() => undefined);
+  const data = isRecord(answer) && isRecord(answer["data"]) ? answer["data"] : {};
+  if (data["type"] !== "kv" && data["type"] !== "generic") return false;
+  return !isRecord(data["options"]) || data["options"]["version"] !== "2";
+}
+
+function version1(mount: string): VaultError {
+  const cure = `vault kv enable-versioning ${mount}, or name another mount in VAULT_KV_MOUNT`;
+  return new VaultError(
+    "invalid",
+    `the Vault mount ${mount} is KV version 1, and version 2 is needed: ${cure}`,
+  );
 }
 
 /**

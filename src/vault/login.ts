@@ -29,6 +29,10 @@ export interface GrantedToken {
   /** 0: it does not expire. */
   readonly leaseSeconds: number;
   readonly renewable: boolean;
+  /** False where Vault did not say that it knows the token. */
+  readonly proven: boolean;
+  /** What will need somebody's hand later. */
+  readonly notices: readonly string[];
 }
 
 /** @throws VaultError login_failed where Vault refuses, other reasons where it could not be asked */
@@ -51,22 +55,43 @@ export function createLogin(auth: VaultAuth, client: VaultClient): Login {
 function appRoleLogin(auth: Extract<VaultAuth, { kind: "approle" }>, client: VaultClient): Login {
   const mount = checkedMount(auth.mountPoint ?? "approle");
   const given = auth.secretId.trim();
-  let secretId = auth.wrapped === true ? undefined : given;
+  let secretId: SecretId | undefined = auth.wrapped === true ? undefined : { id: given, uses: 0 };
   return async (signal) => {
     // Kept for later logins: a wrapping token opens once.
     secretId ??= await unwrapped(given, client, signal);
-    return logIn(client, mount, { role_id: auth.roleId.trim(), secret_id: secretId }, signal);
+    const granted = await logIn(
+      client,
+      mount,
+      { role_id: auth.roleId.trim(), secret_id: secretId.id },
+      signal,
+    );
+    return secretId.uses === 0
+      ? granted
+      : { ...granted, notices: [...granted.notices, fewUses(secretId.uses)] };
   };
 }
 
-async function unwrapped(wrappingToken: string, client: VaultClient, signal: AbortSignal): Promise<string> {
+interface SecretId {
+  readonly id: string;
+  /** Logins that it is good for; 0: any number, or not known, since only the unwrapping tells. */
+  readonly uses: number;
+}
+
+function fewUses(uses: number): string {
+  return `the secret id is good for ${uses} login${uses === 1 ? "" : "s"} in all: set secret_id_num_uses=0 on the role, or the service cannot log in again once its token ends`;
+}
+
+async function unwrapped(wrappingToken: string, client: VaultClient, signal: AbortSignal): Promise<SecretId> {
   const answer = await refusedAsLoginFailed(
     client.withToken(wrappingToken).write("sys/wrapping/unwrap", {}, signal),
     "the wrapped secret id was already unwrapped or has expired; unless this service did that, treat it as stolen",
   );
   const data = isRecord(answer) ? answer["data"] : undefined;
   const secretId = isRecord(data) ? data["secret_id"] : undefined;
-  if (typeof secretId === "string" && secretId !== "") return secretId;
+  const uses = isRecord(data) ? data["secret_id_num_uses"] : undefined;
+  if (typeof secretId === "string" && secretId !== "") {
+    return { id: secretId, uses: typeof uses === "number" ? uses : 0 };
+  }
   throw new VaultError("login_failed", "what was unwrapped holds no secret_id");
 }
 
@@ -105,12 +130,13 @@ function presetToken(token: string, client: VaultClient): Login {
       const answer = await client.withToken(token).read(path, signal);
       const data = isRecord(answer) && isRecord(answer["data"]) ? answer["data"] : {};
       const { ttl, renewable } = data;
-      return { token, leaseSeconds: typeof ttl === "number" ? ttl : 0, renewable: renewable === true };
+      const leaseSeconds = typeof ttl === "number" ? ttl : 0;
+      return { token, leaseSeconds, renewable: renewable === true, proven: true, notices: usesOf(data) };
     } catch (error) {
       if (!(error instanceof VaultError) || error.reason !== "denied") throw error;
       if (error.invalidToken) throw new VaultError("login_failed", "the Vault token is expired or revoked");
-      // A policy without lookup-self: the token may be good all the same, its life is unknown.
-      return { token, leaseSeconds: 0, renewable: false };
+      // A policy without lookup-self, or OpenBao, which does not tell a dead token from one: the next call shows.
+      return { token, leaseSeconds: 0, renewable: false, proven: false, notices: [] };
     }
   };
 }
@@ -130,7 +156,14 @@ export function grantedToken(answer: unknown, path: string): GrantedToken {
     token,
     leaseSeconds: typeof leaseSeconds === "number" ? leaseSeconds : 0,
     renewable: renewable === true,
+    proven: true,
+    notices: usesOf(auth),
   };
+}
+
+function usesOf({ num_uses: uses }: Readonly<Record<string, unknown>>): string[] {
+  if (typeof uses !== "number" || uses <= 0) return [];
+  return [`the Vault token is good for ${uses} calls and each read is one: set token_num_uses=0 on the role`];
 }
 
 /** A 4xx is an answer about our credentials; repeating it locks the role out after five. */
@@ -140,7 +173,8 @@ async function refusedAsLoginFailed(answer: Promise<unknown>, message: string): 
   } catch (error) {
     if (!(error instanceof VaultError) || error.transient) throw error;
     const { status = 0 } = error;
-    if (status < 400) throw error;
+    // What the address or the namespace is to blame for says so itself.
+    if (status < 400 || error.explained) throw error;
     throw new VaultError("login_failed", `${message} (status ${status})`, { status });
   }
 }

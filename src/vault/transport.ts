@@ -74,7 +74,7 @@ export class VaultTransport {
       if (cut.signal.aborted) {
         throw new VaultError("timeout", `Vault did not answer within ${this.#options.timeoutMs} ms`);
       }
-      throw new VaultError("unreachable", `Vault cannot be reached (${errorCode(error)})`);
+      throw connectionFault(errorCode(error));
     } finally {
       signal.removeEventListener("abort", cancel);
       answered.abort();
@@ -95,6 +95,10 @@ export class VaultTransport {
       signal,
     });
     const text = await body.text();
+    // Go's server, in plain text.
+    if (statusCode === 400 && text.includes("HTTP request to an HTTPS server")) {
+      throw new VaultError("invalid", "VAULT_ADDR is http and the port speaks TLS: write https://");
+    }
     // Without a path, node-vault does not take a KV path with "sys/health" in it for the health check.
     return { statusCode, body: parse(text, statusCode), request: { path: "" } };
   }
@@ -108,6 +112,28 @@ function parse(text: string, status: number): unknown {
     if (status >= 300) return undefined;
     throw new VaultError("invalid", "Vault's answer is not JSON", { status });
   }
+}
+
+/** Faults of TLS that no waiting cures; every other one may pass. */
+function connectionFault(code: string): VaultError {
+  if (
+    code === "EPROTO" ||
+    code === "ERR_SSL_WRONG_VERSION_NUMBER" ||
+    code === "ERR_SSL_PACKET_LENGTH_TOO_LONG"
+  ) {
+    return new VaultError(
+      "invalid",
+      `VAULT_ADDR is https and the port does not speak TLS as we do (${code})`,
+    );
+  }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return new VaultError("invalid", `Vault's certificate is not for the host in VAULT_ADDR (${code})`);
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_|CRL/.test(code)) {
+    const cure = "give the authority that issued it in VAULT_CACERT";
+    return new VaultError("invalid", `Vault's certificate is not trusted or not valid (${code}): ${cure}`);
+  }
+  return new VaultError("unreachable", `Vault cannot be reached (${code})`);
 }
 
 function errorCode(error: unknown): string {

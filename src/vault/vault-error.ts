@@ -5,6 +5,7 @@ export type VaultReason =
   | "sealed"
   | "denied"
   | "login_failed"
+  | "token_ends"
   | "missing_secret"
   | "invalid";
 
@@ -13,6 +14,8 @@ export interface VaultErrorDetails {
   readonly status?: number;
   /** The token is expired, revoked or unknown, as opposed to a policy that does not allow the path. */
   readonly invalidToken?: boolean;
+  /** The message names what to change, whatever was asked for. */
+  readonly explained?: boolean;
 }
 
 /**
@@ -24,12 +27,14 @@ export class VaultError extends Error {
   readonly reason: VaultReason;
   readonly status: number | undefined;
   readonly invalidToken: boolean;
+  readonly explained: boolean;
 
   constructor(reason: VaultReason, message: string, details: VaultErrorDetails = {}) {
     super(message);
     this.reason = reason;
     this.status = details.status;
     this.invalidToken = details.invalidToken ?? false;
+    this.explained = details.explained ?? false;
   }
 
   /** Whether the same call may go well later without anybody changing anything. */
@@ -44,8 +49,8 @@ export function asVaultError(thrown: unknown): VaultError {
 }
 
 /**
- * What an answer of an error status means. The texts are those of Vault and OpenBao; only "invalid token"
- * sets a dead token apart from a policy.
+ * What an answer of an error status means. The texts are those of Vault and OpenBao; only Vault's "invalid
+ * token" sets a dead token apart from a policy.
  * @param path below /v1, as it may be shown
  */
 export function answerFault(status: number, body: unknown, path: string): VaultError {
@@ -62,6 +67,11 @@ export function answerFault(status: number, body: unknown, path: string): VaultE
     const invalidToken = says("invalid token");
     const why = invalidToken ? "the token is expired or revoked" : "permission denied";
     return new VaultError("denied", `Vault refused ${path}: ${why}`, { status, invalidToken });
+  }
+  if (status === 404 && says("namespace not found")) {
+    return new VaultError("invalid", "Vault knows no such namespace: see VAULT_NAMESPACE", {
+      ...{ status, explained: true },
+    });
   }
   if (status === 404) return new VaultError("missing_secret", missing(body, errors, path), { status });
   // 412 is a replica that has not caught up, 429 a quota: both pass.

@@ -41,6 +41,8 @@ export type VaultEvent =
   | { readonly type: "logged_in" | "renewed" | "recovered" }
   | { readonly type: "changed"; readonly versions: VaultSnapshot["versions"] }
   | { readonly type: "degraded"; readonly reason: VaultReason; readonly detail: string }
+  /** Works now, and will need somebody's hand later. */
+  | { readonly type: "notice"; readonly detail: string }
   | { readonly type: "listener_failed" };
 
 const firstRetryMs = 1_000;
@@ -117,6 +119,7 @@ export class VaultSecrets {
       random,
       closing,
       onLogin: () => this.#emit({ type: "logged_in" }),
+      onNotice: (detail) => this.#emit({ type: "notice", detail }),
       onRenewal: () => this.#emit({ type: "renewed" }),
       onFault: (fault) => this.#health.report("token", fault),
     });

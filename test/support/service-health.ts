@@ -60,7 +60,7 @@ function nameOf(status: Status): string {
 interface Readyz {
   readonly status: number;
   readonly ready: boolean;
-  readonly checks: Readonly<Record<string, { state: string; since: string; detail?: string }>>;
+  readonly checks: Readonly<Record<string, { state: string; since: string; detail?: string; cure?: string }>>;
 }
 
 /** What /readyz says. */

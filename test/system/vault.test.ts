@@ -224,6 +224,35 @@ describe("Two live replicas with their secrets in Vault", () => {
     expect(await readyz(late.opsUrl)).toMatchObject({ status: 200, ready: true });
   });
 
+  it("log in again where OpenBao revoked the token, and use the Twilio token that was written meanwhile", async () => {
+    await using bao = await VaultDouble.start({ flavour: "openbao" });
+    const put = (authToken: string) =>
+      bao.kv.put("providers/twilio", {
+        ...{ "account-sid": accountSid, "auth-token": authToken, "from-number": sender },
+      });
+    bao.kv.put("signature-router/keys", rings);
+    put("third-token");
+    const replica = await installation.startReplica({ ...fromVault("3600"), VAULT_ADDR: bao.url });
+    bao.tokens.revokeAll();
+    put("fourth-token");
+    tokens = ["fourth-token"];
+    expect((await start(replica)).status).toBe("SENT");
+    expect(bao.requestsTo(loginPath)).toHaveLength(2);
+    expect((await readyz(replica.opsUrl)).checks["secrets"]?.state).toBe("ok");
+    tokens = ["fourth-token", "third-token"];
+  });
+
+  it("name path and field of what is not valid in Vault, and the cure in /readyz", async () => {
+    const version = putTwilio("");
+    await quick.line("auth-token");
+    expect((await readyz(quick.opsUrl)).checks["secrets"]).toMatchObject({
+      ...{ state: "degraded", detail: "stale" },
+      cure: expect.stringContaining("see the log for path and field"),
+    });
+    putTwilio("third-token");
+    await quick.line(`twilio ${version + 1}`);
+  });
+
   it("say why they cannot start where Vault refuses them, and nothing of what they tried", async () => {
     const env = installation.environment({ ...fromVault("60"), VAULT_SECRET_ID: "a wrong secret id" });
     const { code, said, listened } = await failedStart(env);

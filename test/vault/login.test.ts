@@ -73,6 +73,13 @@ describe("createLogin", () => {
       expect(vault.double.requestsTo("sys/wrapping/unwrap")).toHaveLength(1);
     });
 
+    it("says at the first login that there can be no second", async () => {
+      const opened = await approle(vault.double.wrapSecretId("unwrapped-secret-id", 300, 1), true);
+      expect(opened.types("notice")).toEqual([
+        { type: "notice", detail: expect.stringContaining("good for 1 login in all") },
+      ]);
+    });
+
     it("says what it may mean that somebody has unwrapped it before", async () => {
       const wrappingToken = vault.double.wrapSecretId("unwrapped-secret-id");
       vault.double.tokens.unwrap(wrappingToken);

@@ -202,6 +202,28 @@ describe("TokenSession", () => {
       expect(made(renewPath)).toBe(1);
     });
 
+    it("says at once that one which is not renewable ends, and is degraded in time", async () => {
+      const token = vault.double.tokens.issue({ ttlSeconds: 3600, renewable: false });
+      const opened = await withToken(token);
+      expect(opened.types("notice")).toEqual([
+        { type: "notice", detail: expect.stringContaining("not renewable and ends in 3600 s") },
+      ]);
+      opened.watch(stop.signal);
+      await vault.clock.pass(0.75 * hour);
+      expect(opened.secrets.health()).toMatchObject({ state: "degraded", reason: "token_ends" });
+    });
+
+    it("is degraded before its end where it may not renew itself", async () => {
+      vault.double.condition.renewable = false;
+      const opened = await withToken(vault.double.tokens.issue({ ttlSeconds: 3600 }));
+      opened.watch(stop.signal);
+      await vault.clock.pass(0.75 * hour);
+      expect(opened.secrets.health()).toMatchObject({
+        ...{ state: "degraded", reason: "token_ends" },
+        detail: expect.stringContaining("periodic token"),
+      });
+    });
+
     it("fails at the start where it is not valid", async () => {
       await expect(withToken("hvs.unknown")).rejects.toMatchObject({ reason: "login_failed" });
     });

@@ -109,6 +109,25 @@ describe("VaultSecrets, when much is asked or Vault fails", () => {
       ]);
     });
 
+    it("tells a second fault that differs in path or field, and the same one once", async () => {
+      const opened = await vault.open();
+      const refreshed = async () => {
+        await vault.clock.advance(1_000);
+        await opened.secrets.refresh();
+      };
+      vault.double.kv.put(twilioPath, { "account-sid": "AC1", "auth-token": "" });
+      await refreshed();
+      await refreshed();
+      vault.double.kv.put(keysPath, { "code-pepper": { keys: {} } });
+      vault.putTwilio("good");
+      await refreshed();
+      const details = opened.types("degraded").map((event) => "detail" in event && event.detail);
+      expect(details).toEqual([
+        expect.stringContaining("providers/twilio: auth-token is required"),
+        "signature-router/keys: code-pepper has no primary",
+      ]);
+    });
+
     it("asks less and less often, up to the usual pause", async () => {
       const opened = await vault.open({ pollMs: 8_000 });
       opened.watch(stop.signal);
@@ -181,6 +200,31 @@ describe("VaultSecrets, when much is asked or Vault fails", () => {
           "providers/twilio: auth-token is required; providers/twilio: from-number is required; signature-router/keys: code-pepper has no primary",
       });
       expect(String(error)).not.toContain("hidden");
+    });
+
+    it("says that the mount is KV version 1", async () => {
+      await using other = await VaultUnderTest.start({ kvVersion: 1 });
+      await expect(other.open()).rejects.toMatchObject({
+        reason: "invalid",
+        message: expect.stringContaining("the Vault mount secret is KV version 1"),
+      });
+    });
+
+    it("says that OpenBao does not know the namespace", async () => {
+      await using other = await VaultUnderTest.start({ flavour: "openbao", namespace: "payments" });
+      await expect(other.open({ namespace: "treasury" })).rejects.toMatchObject({
+        reason: "invalid",
+        message: "Vault knows no such namespace: see VAULT_NAMESPACE",
+      });
+    });
+
+    it("says that the port speaks TLS where the address is http", async () => {
+      const text = "Client sent an HTTP request to an HTTPS server.\n";
+      vault.double.plan("auth/approle/login", { kind: "text", status: 400, text });
+      expect(await failsToOpen()).toMatchObject({
+        reason: "invalid",
+        message: "VAULT_ADDR is http and the port speaks TLS: write https://",
+      });
     });
 
     it("fails where the secret was deleted", async () => {

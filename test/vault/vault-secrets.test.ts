@@ -52,7 +52,7 @@ describe("VaultSecrets", () => {
   });
 
   it("reads OpenBao's answers as well", async () => {
-    await using other = await VaultUnderTest.start({ mountType: "none" });
+    await using other = await VaultUnderTest.start({ flavour: "openbao" });
     const { secrets } = await other.open();
     expect(authToken(secrets.snapshot())).toBe("first-auth-token");
   });
