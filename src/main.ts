@@ -4,7 +4,7 @@ import { primaryKey } from "./domain/keys.ts";
 import { MessageTexts } from "./domain/message-texts.ts";
 import { jwks } from "./domain/receipt.ts";
 import { announce } from "./main/banner.ts";
-import { setUpTls } from "./main/callers.ts";
+import { setUpTls, tlsCheck } from "./main/callers.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
 import { serveGrpc } from "./main/grpc-service.ts";
 import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
@@ -18,6 +18,7 @@ import { openTwilioLine, startSandbox } from "./main/twilio-line.ts";
 import { buildUseCases } from "./main/use-cases.ts";
 import { watchDatabase } from "./main/watch-database.ts";
 import { claimInstallation } from "./postgres/installation.ts";
+import { HandshakeTelemetry } from "./telemetry/handshake-telemetry.ts";
 import { instrumentedStore } from "./telemetry/instrumented-store.ts";
 import { createInstruments } from "./telemetry/instruments.ts";
 import { createLogger } from "./telemetry/logger.ts";
@@ -95,7 +96,12 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const { provider, policy, messages, breaker } = line;
 
   const tls =
-    config.grpc.tls && setUpTls(config.grpc.tls, (error) => logger.error("files not usable", {}, error));
+    config.grpc.tls &&
+    setUpTls(config.grpc.tls, {
+      onFault: ({ file, fault }) => logger.error("TLS files not usable", { file, detail: fault }),
+      onState: (fits) => readiness.set("tls", ...tlsCheck(fits)),
+    });
+  readiness.set("tls", ...tlsCheck(true));
   const useCases = buildUseCases(
     {
       ...{ stores, keys, texts, clock, random, observer, messages },
@@ -113,8 +119,9 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, logger, inbox },
   });
 
+  const handshakes = new HandshakeTelemetry({ logger, instruments, now: () => clock.now() });
   const grpc = await serveGrpc(config, {
-    ...{ useCases, readiness, tracing, instruments, tls },
+    ...{ useCases, readiness, tracing, instruments, handshakes, tls },
     observe: rpcTelemetry,
   });
   const ops = await listenOps(config, {
@@ -131,6 +138,7 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
     budget: () => budget.use,
+    certificates: tls?.expiries,
     readiness,
   });
 

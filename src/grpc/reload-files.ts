@@ -1,14 +1,16 @@
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { FileFault, unreadableFile } from "./file-fault.ts";
 
 export interface ReloadedFilesOptions<Name extends string, T> {
+  /** Paths by the settings that name them. */
   readonly files: Readonly<Record<Name, string>>;
-  /** Makes a value of the files' texts. @throws Error where they are not fit for use */
+  /** Makes a value of the files' texts. @throws FileFault where they are not fit for use */
   parse(texts: Record<Name, string>): T;
   /** A new value is in force. */
   onChange(value: T): void;
   /** The files changed but cannot be used; the value before stays. Once for each such change. */
-  onFault(error: unknown): void;
+  onFault(fault: FileFault): void;
   /** Milliseconds between looks at the files; default 2 s. */
   readonly intervalMs?: number;
 }
@@ -20,7 +22,7 @@ const defaultIntervalMs = 2_000;
  * Reads files now and again whenever their content changes. Content is compared, not times or inodes, so that
  * mounted Kubernetes secrets (symlinks swapped in one go) and files copied one after another both work:
  * a certificate without its key yet is a fault, and the old pair stays.
- * @throws Error where the files cannot be used at the start
+ * @throws FileFault where the files cannot be used at the start
  * @returns the first value, and how to stop looking
  */
 export function reloadFiles<Name extends string, T>(
@@ -29,24 +31,33 @@ export function reloadFiles<Name extends string, T>(
   const names = Object.keys(options.files) as Name[];
   const collect = (texts: readonly string[]): Record<Name, string> =>
     Object.fromEntries(names.map((name, index) => [name, texts[index]])) as Record<Name, string>;
-  const firstTexts = names.map((name) => readFileSync(options.files[name], "utf8"));
+  const firstTexts = names.map((name) => {
+    try {
+      return readFileSync(options.files[name], "utf8");
+    } catch (error) {
+      throw unreadableFile(name, options.files[name], error);
+    }
+  });
   const first = options.parse(collect(firstTexts));
 
+  const read = (name: Name): Promise<string> =>
+    readFile(options.files[name], "utf8").catch((error: unknown) => {
+      throw unreadableFile(name, options.files[name], error);
+    });
   let seen = JSON.stringify(firstTexts);
   let stopped = false;
   let timer: NodeJS.Timeout;
   const look = async (): Promise<void> => {
-    const texts = await Promise.all(names.map((name) => readFile(options.files[name], "utf8"))).catch(
-      (error: unknown) => error,
-    );
+    const texts = await Promise.all(names.map(read)).catch((fault: FileFault) => fault);
     if (stopped) return;
-    const state = Array.isArray(texts) ? JSON.stringify(texts) : String(texts);
+    const state = texts instanceof FileFault ? texts.message : JSON.stringify(texts);
     if (state !== seen) {
       seen = state;
       try {
-        if (!Array.isArray(texts)) throw texts;
+        if (texts instanceof FileFault) throw texts;
         options.onChange(options.parse(collect(texts)));
       } catch (error) {
+        if (!(error instanceof FileFault)) throw error;
         options.onFault(error);
       }
     }

@@ -1,9 +1,11 @@
 import http2, { type Http2SecureServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { Failure } from "../domain/failure.ts";
 import { type AccessTable, authenticate, callerOfPeer } from "./authenticate.ts";
 import type { Peer } from "./call.ts";
 import type { Callers } from "./callers-file.ts";
+import { type HandshakeFailure, handshakeFailureOf } from "./handshake-failure.ts";
 import { Handshakes } from "./handshakes.ts";
 import { defaultLimits, type GrpcLimits } from "./limits.ts";
 import { grpcListener } from "./listener.ts";
@@ -12,6 +14,7 @@ import { peersOfSessions } from "./peers.ts";
 import { type Quota, type QuotaObserver, Quotas } from "./quotas.ts";
 import type { CountRefused } from "./refused-calls.ts";
 import type { Routes } from "./routes.ts";
+import { secureContext } from "./secure-context.ts";
 import { Sessions } from "./sessions.ts";
 import type { TlsCertificates } from "./tls-files.ts";
 
@@ -32,6 +35,7 @@ export interface GrpcServerOptions {
   /** Takes a call that was refused from its caller's rate; none is taken unless given. */
   readonly countRefused?: CountRefused;
   readonly quotaObserver?: QuotaObserver;
+  onHandshakeFailure?(failure: HandshakeFailure): void;
 }
 
 export interface GrpcServer {
@@ -73,6 +77,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   server.on("stream", listener);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
+    // Read now, a socket remembers it: who failed the handshake is asked after its end.
+    void socket.remoteAddress;
     socket.once("close", () => sockets.delete(socket));
     handshakes.add(socket);
   });
@@ -92,9 +98,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     if (options.tls !== undefined) establish();
     else session.once("remoteSettings", establish);
   });
-  // Broken connections and failed handshakes are the peers' affair; unheard, they would end the process.
+  // Broken connections are the peers' affair; unheard, they would end the process.
   server.on("sessionError", () => {});
-  server.on("tlsClientError", () => {});
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) =>
+    options.onHandshakeFailure?.(handshakeFailureOf(error, socket)),
+  );
   await listen(server, options.listen);
   // From here on: a connection that could not be accepted, e.g. for want of file descriptors.
   server.on("error", () => {});
@@ -139,10 +147,6 @@ function endSoon(session: ServerHttp2Session): void {
 
 function noCallers(): Callers {
   return { list: [], bySubjectAltName: new Map() };
-}
-
-function secureContext({ cert, key, clientCa }: TlsCertificates) {
-  return { cert, key, ca: clientCa, minVersion: "TLSv1.2" } as const;
 }
 
 function createServer(

@@ -1,5 +1,6 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import { FileFault } from "./file-fault.ts";
 import { reloadFiles } from "./reload-files.ts";
 
 /** PEM texts of the server's side of mutual TLS. */
@@ -11,41 +12,104 @@ export interface TlsCertificates {
   readonly clientCa: string;
 }
 
+/** When the first certificate of each file runs out. */
+export interface TlsExpiries {
+  readonly server: Date;
+  readonly clientCa: Date;
+}
+
 export interface TlsFilesOptions {
   readonly certFile: string;
   readonly keyFile: string;
   readonly clientCaFile: string;
   onChange(certificates: TlsCertificates): void;
   /** The new files cannot be used; the certificates before stay. */
-  onFault(error: unknown): void;
+  onFault(fault: FileFault): void;
   /** Milliseconds between looks at the files; default 2 s. */
   readonly intervalMs?: number;
 }
 
 /**
  * Reads certificates now and again whenever they change.
- * @throws Error where they cannot be used at the start
+ * @throws FileFault where they cannot be used at the start
  */
 export function tlsFiles(options: TlsFilesOptions): { first: TlsCertificates; stop(): void } {
+  const { certFile, keyFile, clientCaFile, intervalMs } = options;
   return reloadFiles({
-    files: { cert: options.certFile, key: options.keyFile, clientCa: options.clientCaFile },
-    parse: checkCertificates,
+    files: { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile, TLS_CLIENT_CA_FILE: clientCaFile },
+    parse: (texts) =>
+      checkCertificates({
+        ...{ cert: texts.TLS_CERT_FILE, key: texts.TLS_KEY_FILE, clientCa: texts.TLS_CLIENT_CA_FILE },
+      }),
     onChange: (certificates) => options.onChange(certificates),
-    onFault: (error) => options.onFault(error),
-    ...(options.intervalMs !== undefined && { intervalMs: options.intervalMs }),
+    onFault: (fault) => options.onFault(fault),
+    ...(intervalMs !== undefined && { intervalMs }),
   });
 }
 
-/** @throws Error where key and certificate do not fit, the certificate is out of date, or the CA is none */
+/** @throws FileFault where a file is not what it should be, key and certificate do not fit, or one is out of date */
 export function checkCertificates(certificates: TlsCertificates): TlsCertificates {
   const { cert, key, clientCa } = certificates;
-  createSecureContext({ cert, key });
-  const { validFromDate, validToDate } = new X509Certificate(cert);
+  const [leaf] = certificatesIn("TLS_CERT_FILE", cert);
+  if (!leaf.checkPrivateKey(privateKeyIn(key))) {
+    throw new FileFault("TLS_KEY_FILE", "its key is not that of the certificate in TLS_CERT_FILE");
+  }
   const now = new Date();
-  if (now < validFromDate || now > validToDate) throw new Error("the server certificate is out of date");
+  if (now > leaf.validToDate) {
+    throw new FileFault("TLS_CERT_FILE", `its certificate expired on ${day(leaf.validToDate)}`);
+  }
+  if (now < leaf.validFromDate) {
+    throw new FileFault("TLS_CERT_FILE", `its certificate is valid only from ${day(leaf.validFromDate)}`);
+  }
   // OpenSSL passes over what it cannot read among authorities, and would then trust nobody.
-  const authorities = clientCa.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (authorities.length === 0) throw new Error("the client CA file holds no certificate");
-  for (const authority of authorities) new X509Certificate(authority);
+  const authorities = certificatesIn("TLS_CLIENT_CA_FILE", clientCa);
+  if (authorities.every(({ validToDate }) => now > validToDate)) {
+    throw new FileFault("TLS_CLIENT_CA_FILE", "every certificate in it has expired");
+  }
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new FileFault("TLS_CERT_FILE", `OpenSSL refuses it (${code})`, { cause: error });
+  }
   return certificates;
+}
+
+/** When the certificates in use run out. */
+export function expiriesOf({ cert, clientCa }: TlsCertificates): TlsExpiries {
+  return {
+    server: earliest(certificatesIn("TLS_CERT_FILE", cert)),
+    clientCa: earliest(certificatesIn("TLS_CLIENT_CA_FILE", clientCa)),
+  };
+}
+
+function certificatesIn(file: string, pem: string): [X509Certificate, ...X509Certificate[]] {
+  const texts = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const [first, ...others] = texts.map((text) => {
+    try {
+      return new X509Certificate(text);
+    } catch (error) {
+      throw new FileFault(file, "holds a certificate that cannot be read", { cause: error });
+    }
+  });
+  if (first === undefined) throw new FileFault(file, "holds no certificate in PEM form");
+  return [first, ...others];
+}
+
+function privateKeyIn(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    throw new FileFault("TLS_KEY_FILE", "holds no private key in PEM form without a passphrase", {
+      cause: error,
+    });
+  }
+}
+
+function earliest(certificates: readonly X509Certificate[]): Date {
+  return new Date(Math.min(...certificates.map(({ validToDate }) => validToDate.getTime())));
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
 }

@@ -8,6 +8,7 @@ import type { Observe } from "../grpc/observe.ts";
 import { serveReflection } from "../grpc/reflection.ts";
 import { type GrpcServer, startGrpcServer } from "../grpc/server.ts";
 import { signatureService } from "../grpc/signature-service.ts";
+import type { HandshakeTelemetry } from "../telemetry/handshake-telemetry.ts";
 import type { Instruments } from "../telemetry/instruments.ts";
 import type { CheckDetail, CheckName, CheckState, Readiness } from "../telemetry/readiness.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -21,12 +22,13 @@ interface Deps {
   readonly tracing: Tracing;
   readonly observe: Observe;
   readonly instruments: Instruments;
+  readonly handshakes: HandshakeTelemetry;
   readonly tls: TlsSetup | undefined;
 }
 
 /** What GRPC_LISTEN serves: the signature service, health and reflection. */
 export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServer> {
-  const { useCases, readiness, tracing, observe, instruments, tls } = deps;
+  const { useCases, readiness, tracing, observe, instruments, handshakes, tls } = deps;
   const health = new HealthState([SignatureService.typeName]);
   readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
   const keepalive = { everyMs: grpc.keepaliveMs, clock: systemClock };
@@ -56,6 +58,7 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
       refused: (kind, scope) => instruments.grpcQuotaRefusals.add(1, { kind, scope }),
       pressed: (pressed) => readiness.set("capacity", ...capacity(pressed)),
     },
+    onHandshakeFailure: (failure) => handshakes.failed(failure),
   });
   readiness.set("capacity", "ok");
   tls?.onCertificates((certificates) => server.setTls(certificates));

@@ -22,6 +22,7 @@ export const logFieldNames = [
   "method",
   "number_prefix",
   "outcome",
+  "peer",
   "provider_ms",
   "reason",
   "segments",

@@ -238,6 +238,36 @@ export const metricDefinitions = {
       scope: ["all", "caller", "unknown", "connection"],
     },
   },
+  handshakeFailures: {
+    kind: "counter",
+    name: "signature.tls.handshake_failures",
+    unit: "{connection}",
+    description: "Connections to the gRPC listener that ended in their TLS handshake, by why",
+    labels: {
+      fault: [
+        "no_certificate",
+        "certificate_expired",
+        "certificate_untrusted",
+        "certificate_refused",
+        "refused_by_client",
+        "protocol_version",
+        "cipher",
+        "no_http2",
+        "not_tls",
+        "timed_out",
+        "cut_off",
+        "other",
+      ],
+    },
+  },
+  certificateLife: {
+    kind: "gauge",
+    name: "signature.tls.certificate_life",
+    unit: "s",
+    description:
+      "Until the first certificate runs out among those in use, of the server or of the client CA file",
+    labels: { certificate: ["server", "client_ca"] },
+  },
   watched: {
     kind: "gauge",
     name: "signature.watched",

@@ -1,5 +1,5 @@
 /** What the service looks at before it says that it is ready. */
-export const checkNames = ["database", "secrets", "breaker", "capacity", "draining"] as const;
+export const checkNames = ["database", "secrets", "breaker", "capacity", "tls", "draining"] as const;
 export type CheckName = (typeof checkNames)[number];
 
 export const checkStates = ["ok", "degraded", "failed"] as const;
@@ -20,6 +20,7 @@ export const checkDetails = [
   "half_open",
   "isolated",
   "nearly_full",
+  "files_unusable",
   "draining",
 ] as const;
 export type CheckDetail = (typeof checkDetails)[number];

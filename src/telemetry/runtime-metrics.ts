@@ -13,6 +13,8 @@ export interface RuntimeSources {
   readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
   readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
   readonly budget: () => readonly BudgetUse[];
+  /** When the certificates in use run out; undefined without TLS. */
+  readonly certificates: (() => { readonly server: Date; readonly clientCa: Date }) | undefined;
   readonly readiness: { report(): ReadinessReport<CheckName> };
 }
 
@@ -46,6 +48,12 @@ export function observeRuntime(instruments: Instruments, sources: RuntimeSources
     for (const { name, state: current } of sources.readiness.report().checks) {
       for (const state of checkStates) gauge.observe(state === current ? 1 : 0, { check: name, state });
     }
+  });
+  instruments.certificateLife.addCallback((gauge) => {
+    if (sources.certificates === undefined) return;
+    const { server, clientCa } = sources.certificates();
+    gauge.observe((server.getTime() - Date.now()) / 1000, { certificate: "server" });
+    gauge.observe((clientCa.getTime() - Date.now()) / 1000, { certificate: "client_ca" });
   });
   const build = { version: sources.version, node: process.version };
   instruments.build.addCallback((gauge) => gauge.observe(1, build));

@@ -35,11 +35,11 @@ export class CertificateAuthority implements Disposable {
   }
 
   /** @param subjectAltName as openssl writes it, e.g. "DNS:payments.bank,URI:spiffe://bank/payments"; days: of life from now, negative for past */
-  issue(name: string, subjectAltName: string, days = 2): CertificateAndKey {
+  issue(name: string, subjectAltName: string, days = 2, keyKind = "ec"): CertificateAndKey {
     const [certFile, keyFile, requestFile, extensionFile] = ["pem", "key", "csr", "ext"].map((suffix) =>
       join(this.directory, `${name}.${suffix}`),
     ) as [string, string, string, string];
-    openssl("req", ...newKey(keyFile), "-out", requestFile, "-subj", `/CN=${name}`);
+    openssl("req", ...newKey(keyFile, keyKind), "-out", requestFile, "-subj", `/CN=${name}`);
     writeFileSync(extensionFile, `subjectAltName=${subjectAltName}\n`);
     const authority = ["-CA", this.certFile, "-CAkey", this.#keyFile, "-CAcreateserial"];
     const life = ["-days", String(days)];
@@ -63,8 +63,9 @@ export class CertificateAuthority implements Disposable {
   }
 }
 
-function newKey(file: string): string[] {
-  return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", file];
+function newKey(file: string, kind = "ec"): string[] {
+  const curve = kind === "ec" ? ["-pkeyopt", "ec_paramgen_curve:P-256"] : [];
+  return ["-newkey", kind, ...curve, "-nodes", "-keyout", file];
 }
 
 function openssl(...args: string[]): void {

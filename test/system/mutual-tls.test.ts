@@ -145,6 +145,40 @@ describe("A service behind mutual TLS", () => {
     await expect.poll(() => serverName(), patience).toBe("second-server");
   });
 
+  it("shows on its operations endpoint who failed to connect, and how long its certificates live", async () => {
+    const address = router.grpcAddress;
+    const expired = authority.issue("expired", "DNS:payments.bank", -1);
+    const failed = grpcClient(SignatureService, address, credentialsOf(expired));
+    clients.push(failed);
+    await grpcError(failed.getSignature({ signatureId: "x" }, { deadlineMs: 5000 }));
+    await router.line('"reason":"certificate_expired"');
+    const metrics = await (await fetch(`${router.opsUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^signature_tls_handshake_failures_total\{fault="certificate_expired"\} [1-9]/m);
+    const life = /^signature_tls_certificate_life\{certificate="server"\} (\S+)$/m.exec(metrics)?.[1];
+    expect(Number(life)).toBeGreaterThan(86_400);
+    expect(Number(life)).toBeLessThanOrEqual(2 * 86_400);
+  });
+
+  it("goes on with what it has while its files cannot be used, and says which and why", async () => {
+    const tlsCheck = async () => {
+      const body = (await (await fetch(`${router.opsUrl}/readyz`)).json()) as {
+        ready: boolean;
+        checks: Record<string, object>;
+      };
+      return { ready: body.ready, ...body.checks["tls"] };
+    };
+    const patience = { timeout: 12_000, interval: 200 };
+    expect(await tlsCheck()).toMatchObject({ ready: true, state: "ok" });
+    copyFileSync(authority.issue("half", "DNS:localhost").keyFile, files.TLS_KEY_FILE);
+    const line = await router.line("TLS files not usable");
+    expect(line).toContain('"file":"TLS_KEY_FILE"');
+    await expect
+      .poll(tlsCheck, patience)
+      .toMatchObject({ ready: true, state: "degraded", detail: "files_unusable" });
+    installServer("third-server");
+    await expect.poll(tlsCheck, patience).toMatchObject({ ready: true, state: "ok" });
+  });
+
   it("says what is wrong with its files instead of starting", async () => {
     writeFileSync(
       files.CALLERS_FILE,
@@ -152,7 +186,7 @@ describe("A service behind mutual TLS", () => {
     );
     const { code, said, listened } = await failedStart(installation.environment(files));
     expect({ code, listened }).toEqual({ code: 1, listened: false });
-    expect(said).toMatch(/Explode|methods/);
+    expect(said).toMatch(/CALLERS_FILE: .*Explode/);
     expect(said).not.toContain("unexpected");
   });
 

@@ -104,6 +104,8 @@ describe("metrics", () => {
       "signature_started_total counter",
       "signature_take_overs_total counter",
       "signature_time_to_deliver histogram",
+      "signature_tls_certificate_life gauge",
+      "signature_tls_handshake_failures_total counter",
       "signature_upkeep_failures_total counter",
       "signature_warnings_total counter",
       "signature_watched gauge",
@@ -170,10 +172,10 @@ describe("metrics", () => {
     for (const name of checkNames) readiness.set(name, "ok");
     readiness.set("secrets", "degraded", "sealed");
     expect((await ones()).sort()).toEqual([
-      ...["breaker ok", "capacity ok", "database ok", "draining ok", "secrets degraded"],
+      ...["breaker ok", "capacity ok", "database ok", "draining ok", "secrets degraded", "tls ok"],
     ]);
     const series = await started.series();
-    expect(series.filter(({ name }) => name === "signature_check")).toHaveLength(15);
+    expect(series.filter(({ name }) => name === "signature_check")).toHaveLength(checkNames.length * 3);
     expect(sampleOf(series, "signature_check", { check: "secrets", state: "ok" })).toBe(0);
     expect(sampleOf(series, "signature_ready")).toBe(1);
     readiness.set("draining", "failed", "draining");
@@ -195,6 +197,10 @@ const sources = {
     { scope: "all" as const, unit: "messages" as const, share: 0.5 },
     { scope: "caller" as const, unit: "cost" as const, share: 1 },
   ],
+  certificates: () => ({
+    server: new Date(Date.now() + 3600_000),
+    clientCa: new Date(Date.now() + 7200_000),
+  }),
   readiness: new Readiness({ checks: checkNames, now: () => new Date(0) }),
 };
 
