@@ -1,4 +1,5 @@
 import { warnings } from "../domain/warning.ts";
+import { connectionDefinitions } from "./connection-definitions.ts";
 import { conventionDefinitions } from "./convention-definitions.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import { providerErrorForm, providerErrorWords } from "./provider-error-code.ts";
@@ -12,6 +13,7 @@ const deliveryBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 60
 /** Every metric of the service: a label that is not here, or a value outside its set, does not exist. */
 export const metricDefinitions = {
   ...conventionDefinitions,
+  ...connectionDefinitions,
   providerCalls: {
     kind: "counter",
     name: "provider.twilio.calls",
@@ -219,54 +221,6 @@ export const metricDefinitions = {
     unit: "{challenge}",
     description: "Challenges that this process works on, each under a lease",
     labels: {},
-  },
-  grpcHeld: {
-    kind: "gauge",
-    name: "signature.grpc.held",
-    unit: "1",
-    description:
-      "What all peers hold open: connections, calls on them, and those calls that stay open as streams",
-    labels: { kind: ["connections", "calls", "streams"] },
-  },
-  grpcQuotaRefusals: {
-    kind: "counter",
-    name: "signature.grpc.quota_refusals",
-    unit: "1",
-    description: "Connections, calls and streams refused, by what they were too many of and for whom",
-    labels: {
-      kind: ["connections", "calls", "streams"],
-      scope: ["all", "caller", "unknown", "connection"],
-    },
-  },
-  handshakeFailures: {
-    kind: "counter",
-    name: "signature.tls.handshake_failures",
-    unit: "{connection}",
-    description: "Connections to the gRPC listener that ended in their TLS handshake, by why",
-    labels: {
-      fault: [
-        "no_certificate",
-        "certificate_expired",
-        "certificate_untrusted",
-        "certificate_refused",
-        "refused_by_client",
-        "protocol_version",
-        "cipher",
-        "no_http2",
-        "not_tls",
-        "timed_out",
-        "cut_off",
-        "other",
-      ],
-    },
-  },
-  certificateLife: {
-    kind: "gauge",
-    name: "signature.tls.certificate_life",
-    unit: "s",
-    description:
-      "Until the first certificate runs out among those in use, of the server or of the client CA file",
-    labels: { certificate: ["server", "client_ca"] },
   },
   watched: {
     kind: "gauge",
