@@ -18,6 +18,7 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
   ],
   "select, insert, update, delete": [
     ...["idempotency_key", "customer_guard", "phone_guard", "caller_grants", "prefix_traffic"],
+    ...["caller_traffic", "message_budget"],
   ],
 };
 
@@ -59,7 +60,9 @@ export async function missingGrants(sql: Sql): Promise<string[]> {
     from pg_namespace n
     where n.nspname in ('public', 'drizzle') and not has_schema_privilege(n.oid, 'usage')
     union all
-    select format('grant %s on %I.%I to %I', string_agg(r.verb, ', ' order by position(r.verb in 'select, insert, update, delete')), n.nspname, c.relname, current_user)
+    select format('grant %s on %I.%I to %I',
+      string_agg(r.verb, ', ' order by position(r.verb in 'select, insert, update, delete')),
+      n.nspname, c.relname, current_user)
     from (values ${needed.join(", ")}, ('__drizzle_migrations', 'select')) as r (name, verb)
     join pg_class c on c.relname = r.name and c.relkind in ('r', 'p', 'v')
     join pg_namespace n on n.oid = c.relnamespace
@@ -77,6 +80,7 @@ export async function missingGrants(sql: Sql): Promise<string[]> {
     select format('grant execute on function %s to %I', p.oid::regprocedure, current_user)
     from pg_proc p
     where p.pronamespace = to_regnamespace('public') and p.prorettype <> 'trigger'::regtype
+      and p.proowner = (select relowner from pg_class where oid = to_regclass('public.signature'))
       and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
       and not has_function_privilege(p.oid, 'execute')`);
   return rows.map(({ statement }) => statement);
