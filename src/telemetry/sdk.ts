@@ -4,8 +4,8 @@ import {
   diag,
   type Meter,
   metrics,
+  ProxyTracerProvider,
   propagation,
-  type Tracer,
   trace,
 } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
@@ -40,6 +40,7 @@ const flushMs = 3000;
  */
 export async function startTelemetry({ otel, version, logger }: TelemetryOptions): Promise<Telemetry> {
   const asked = askedExporters(otel);
+  leaveInjectedSdk();
   if (!otel["OTEL_LOG_LEVEL"]) reportProblems(logger);
   const prometheus = new PrometheusExporter({ preventServerStart: true });
   const exporting = asked.traces || asked.metrics.length > 0;
@@ -57,7 +58,7 @@ export async function startTelemetry({ otel, version, logger }: TelemetryOptions
     stop = () => provider.shutdown();
     meter = provider.getMeter(scope, version);
   }
-  const tracer: Tracer = trace.getTracer(scope, version);
+  const tracer = (asked.traces ? trace : new ProxyTracerProvider()).getTracer(scope, version);
   return {
     meter,
     tracing: new Tracing({ tracer, enabled: asked.traces }),
@@ -67,6 +68,15 @@ export async function startTelemetry({ otel, version, logger }: TelemetryOptions
       for (const api of [context, propagation, trace, metrics, diag]) api.disable();
     },
   };
+}
+
+/**
+ * What NODE_OPTIONS=--require started before us has registered its providers for the whole process, of another version
+ * perhaps, and a second registration is refused: our instruments would be its own, or nobody's. It keeps the providers
+ * that its instrumentation holds, and finds its context in our manager.
+ */
+function leaveInjectedSdk(): void {
+  Reflect.deleteProperty(globalThis, Symbol.for("opentelemetry.js.api.1"));
 }
 
 /** Series carry the instruments' own labels only: Prometheus adds whom it scraped. */
