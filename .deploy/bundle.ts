@@ -68,7 +68,7 @@ function startScript(): string {
   const dockerfile = readFileSync(join(root, ".deploy/Dockerfile"), "utf8");
   const [, entrypoint] = /^ENTRYPOINT (\[.+\])$/m.exec(dockerfile) ?? [];
   if (entrypoint === undefined) throw new Error(".deploy/Dockerfile has no ENTRYPOINT");
-  return `exec ${(JSON.parse(entrypoint) as string[]).join(" ")} "$(dirname "$0")/main.mjs" "$@"\n`;
+  return `ulimit -c 0\nexec ${(JSON.parse(entrypoint) as string[]).join(" ")} "$(dirname "$0")/main.mjs" "$@"\n`;
 }
 
 /** Name, version, licence and licence text of every package of which something is in the bundle. */

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { v7 as uuid } from "uuid";
-import { readDatabaseConfig } from "./config.ts";
+import { readDatabaseConfig, secretVariables } from "./config.ts";
 import { parseUuid } from "./domain/uuid.ts";
 import { withDatabase } from "./main/connect-database.ts";
 import { explanation } from "./main/lifecycle.ts";
+import { scrubEnvironment } from "./main/scrub-environment.ts";
 import type { Database } from "./postgres/database.ts";
 import { OperatorDesk, type SignatureFile } from "./postgres/operator-desk.ts";
 
@@ -165,7 +166,9 @@ async function main(): Promise<number> {
     console.error(`${call}\n\n${usage}`);
     return 2;
   }
-  return await withDatabase(readDatabaseConfig(process.env), (database) => run(call, database));
+  const config = readDatabaseConfig(process.env);
+  scrubEnvironment(process.env, secretVariables);
+  return await withDatabase(config, (database) => run(call, database));
 }
 
 main().then(

@@ -1,6 +1,12 @@
 import { ConfigError } from "./config/config-error.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
 import { type GrpcQuotas, readQuotas } from "./config/grpc.ts";
+import {
+  type AllowedRisk,
+  checkProduction,
+  checkProductionDatabase,
+  isProduction,
+} from "./config/production.ts";
 import { Secret } from "./config/secret.ts";
 import { readRetentionDays, readSignature, type SignatureConfig } from "./config/signature.ts";
 import { checkTiming } from "./config/timing.ts";
@@ -20,6 +26,8 @@ export interface Config {
   /** Everything on one machine, with doubles for Twilio and generated keys. */
   readonly sandbox: boolean;
   readonly production: boolean;
+  /** What production refuses and SIGNATURE_PRODUCTION_ALLOW allowed by name. */
+  readonly allowed: readonly AllowedRisk[];
   readonly grpc: {
     readonly listen: Address;
     readonly reflection: boolean;
@@ -64,6 +72,14 @@ export const secretVariables = [
   "VAULT_TOKEN",
 ] as const;
 
+/** Credentials of the collector, which the OpenTelemetry SDK reads itself; they leave the environment after it. */
+export const headerVariables = [
+  "OTEL_EXPORTER_OTLP_HEADERS",
+  "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+  "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+  "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+] as const;
+
 /**
  * Reads the configuration from the environment, as the README's table has it.
  * @throws ConfigError that names every fault at once
@@ -76,10 +92,9 @@ export function readConfig(variables: Variables): Config {
   const sandbox = twilio.credentials === undefined && !secretsInVault;
   const tls = readTls(env);
   const grpcListen = env.address("GRPC_LISTEN", { host: "127.0.0.1", port: 50_051 });
-  const production = env.text("NODE_ENV")?.toLowerCase() === "production";
-  const config: Config = {
+  const config: Omit<Config, "allowed"> = {
     sandbox,
-    production,
+    production: isProduction(env),
     grpc: {
       listen: grpcListen,
       reflection: env.oneOf("GRPC_REFLECTION", ["on", "off"], "on") === "on",
@@ -105,6 +120,10 @@ export function readConfig(variables: Variables): Config {
   checkSandbox(env, config);
   checkTemplates(env, config.signature);
   checkTiming(env, config);
+  const allowed = checkProduction(env, config, {
+    flags: [...process.execArgv, ...(variables["NODE_OPTIONS"]?.split(/\s+/) ?? [])],
+    verifiesTls: variables["NODE_TLS_REJECT_UNAUTHORIZED"] !== "0",
+  });
   env.refuseUnknown(
     ["TWILIO_", "SIGNATURE_"],
     [
@@ -125,7 +144,7 @@ export function readConfig(variables: Variables): Config {
     ],
   );
   if (env.faults.length > 0) throw new ConfigError(env.faults);
-  return deepFreeze(config);
+  return deepFreeze({ ...config, allowed });
 }
 
 /**
@@ -135,6 +154,7 @@ export function readConfig(variables: Variables): Config {
 export function readDatabaseConfig(variables: Variables): Pick<Config, "database" | "dataDir"> {
   const env = new Environment(variables);
   const config = { database: readDatabase(env), dataDir: env.text("DATA_DIR") ?? ".data" };
+  checkProductionDatabase(env, config.database);
   if (env.faults.length > 0) throw new ConfigError(env.faults);
   return deepFreeze(config);
 }
@@ -157,6 +177,7 @@ export function readEvidenceConfig(variables: Variables): EvidenceConfig {
     keysFile: env.text("SIGNATURE_KEYS_FILE"),
     retentionDays: readRetentionDays(env),
   };
+  checkProductionDatabase(env, config.database);
   if (env.faults.length > 0) throw new ConfigError(env.faults);
   return deepFreeze(config);
 }
@@ -203,7 +224,7 @@ function readTls(env: Environment): TlsPaths | undefined {
   };
 }
 
-function checkListeners(env: Environment, { grpc, http, ops, sandbox }: Config): void {
+function checkListeners(env: Environment, { grpc, http, ops, sandbox }: Omit<Config, "allowed">): void {
   if (!isLoopback(grpc.listen.host) && grpc.tls === undefined && !sandbox) {
     env.fault(
       "GRPC_LISTEN",
@@ -223,7 +244,10 @@ function checkListeners(env: Environment, { grpc, http, ops, sandbox }: Config):
 }
 
 /** The sandbox shows every code to whoever opens its inbox: it stays on this machine. */
-function checkSandbox(env: Environment, { sandbox, production, grpc, http, ops, publicUrl }: Config): void {
+function checkSandbox(
+  env: Environment,
+  { sandbox, production, grpc, http, ops, publicUrl }: Omit<Config, "allowed">,
+): void {
   if (!sandbox) return;
   if (production) {
     env.fault(

@@ -7,9 +7,10 @@ runEvidenceCommand(process.argv.slice(2), {
   print: (line) => console.log(line),
   async withDesk(use) {
     const { readEvidenceConfig, secretVariables } = await import("./config.ts");
+    const { scrubEnvironment } = await import("./main/scrub-environment.ts");
     const { withEvidenceDesk } = await import("./main/evidence-desk.ts");
     const config = readEvidenceConfig(process.env);
-    for (const name of secretVariables) delete process.env[name];
+    scrubEnvironment(process.env, secretVariables);
     return await withEvidenceDesk(config, use);
   },
 }).then(

@@ -1,5 +1,5 @@
 import packageJson from "../package.json" with { type: "json" };
-import { type Config, readConfig, secretVariables } from "./config.ts";
+import { type Config, headerVariables, readConfig, secretVariables } from "./config.ts";
 import { primaryKey } from "./domain/keys.ts";
 import { MessageTexts } from "./domain/message-texts.ts";
 import { jwks } from "./domain/receipt.ts";
@@ -12,6 +12,7 @@ import { httpRoutes } from "./main/http-routes.ts";
 import { type Opening, runUntilStopped } from "./main/lifecycle.ts";
 import { openDatabase } from "./main/open-database.ts";
 import { listenOps } from "./main/ops-listener.ts";
+import { scrubEnvironment } from "./main/scrub-environment.ts";
 import { environmentSecrets, logVaultEvent, secretsCheck, vaultSecrets } from "./main/secrets.ts";
 import { openStores } from "./main/stores.ts";
 import { openTwilioLine, startSandbox } from "./main/twilio-line.ts";
@@ -33,10 +34,18 @@ const receiptsMs = 5_000;
 
 // The composition root: everything is built here, top to bottom, and taken down in reverse.
 
-async function start(config: Config, called: AbortSignal, opening: Opening): Promise<() => Promise<void>> {
+/** @param secretsShown variables whose values the kernel still shows to others */
+async function start(
+  config: Config,
+  called: AbortSignal,
+  opening: Opening,
+  secretsShown: readonly string[],
+): Promise<() => Promise<void>> {
   const { version } = packageJson;
   const logger = await createLogger({ level: config.logLevel });
   const telemetry = await startTelemetry({ otel: config.otel, version, logger });
+  // The exporters have read them.
+  const readable = [...secretsShown, ...scrubEnvironment(process.env, headerVariables)];
   const { tracing } = telemetry;
   const instruments = createInstruments(telemetry.meter);
   const observer = new TelemetryObserver({ logger, instruments, now: Date.now });
@@ -147,7 +156,8 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
   const sweeping = sweep.run(sweepEnd.signal);
   readiness.set("draining", "ok");
   const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: ops.url };
-  announce(logger, config.sandbox, listeners);
+  announce(logger, config, listeners);
+  if (readable.length > 0) logger.warn("secrets stay in /proc/<pid>/environ", { count: readable.length });
 
   return async () => {
     logger.info("stopping");
@@ -173,7 +183,6 @@ async function start(config: Config, called: AbortSignal, opening: Opening): Pro
 
 runUntilStopped(async (called, opening) => {
   const config = readConfig(process.env);
-  // Child processes, crash reports and /proc/self/environ's readers inside this process see no secret.
-  for (const name of secretVariables) delete process.env[name];
-  return await start(config, called, opening);
+  // Child processes, crash reports and readers of /proc/<pid>/environ see no secret.
+  return await start(config, called, opening, scrubEnvironment(process.env, secretVariables));
 });

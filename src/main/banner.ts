@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** URLs of what listens. */
@@ -43,8 +44,13 @@ function sandboxBanner({ grpc: grpcUrl, http, ops }: Listeners): string {
 `;
 }
 
-/** Says where each listener is and, loudly, that a sandbox is one. */
-export function announce(logger: Logger, sandbox: boolean, listeners: Listeners): void {
+/** Says where each listener is, what production would refuse and, loudly, that a sandbox is one. */
+export function announce(
+  logger: Logger,
+  { sandbox, allowed }: Pick<Config, "sandbox" | "allowed">,
+  listeners: Listeners,
+): void {
+  for (const { risk, variable } of allowed) logger.warn("allowed in production", { variable, detail: risk });
   const mode = sandbox ? "sandbox" : "live";
   for (const [service, listen] of Object.entries(listeners)) {
     logger.info("listening", { mode, service, listen });

@@ -14,6 +14,17 @@ import { busyCores, coreTimes, cpuMs, cpuOfTreeMs } from "./process-cost.ts";
 import { knowsVariable, Service } from "./service.ts";
 import { canPin, Worker } from "./worker.ts";
 
+/** What is off, so that the costs alone are measured. */
+const unlimited = [
+  "message-rate",
+  "breaker",
+  "customer-limit",
+  "phone-limit",
+  "caller-limit",
+  "lockout",
+  "pumping-guard",
+].map((name) => `no-${name}`);
+
 /** The service has the first core for itself; PostgreSQL, Twilio's double and the callers share the rest. */
 export const serviceCore = 0;
 const othersCore = availableParallelism() === 2 ? 1 : undefined;
@@ -119,6 +130,9 @@ export class Installation implements AsyncDisposable {
         SIGNATURE_LIMIT_CALLER_PER_SECOND: "0",
         SIGNATURE_BLOCK_FAILURES: "0",
         ...(knowsVariable(main, "SIGNATURE_PUMPING_GUARD") && { SIGNATURE_PUMPING_GUARD: "off" }),
+        ...(knowsVariable(main, "SIGNATURE_PRODUCTION_ALLOW") && {
+          SIGNATURE_PRODUCTION_ALLOW: `plain-grpc,all-countries,${unlimited.join(",")}`,
+        }),
         ...(options.receipts && { PUBLIC_URL: `http://127.0.0.1:${this.#ports + 1}` }),
         ...options.env,
       },

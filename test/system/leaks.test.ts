@@ -24,6 +24,7 @@ const apiKeySid = `SK${randomBytes(16).toString("hex")}`;
 const apiKeySecret = randomBytes(16).toString("hex");
 const role = `leaks_${randomBytes(4).toString("hex")}`;
 const password = randomBytes(12).toString("hex");
+const collectorToken = randomBytes(12).toString("hex");
 
 const directory = temporaryDirectory();
 const reports = mkdtempSync(join(tmpdir(), "reports-"));
@@ -42,7 +43,12 @@ function secrets(): Forbidden[] {
   const keys = Object.entries(file).flatMap(([name, { keys: ring }]) =>
     Object.values(ring).map((key) => ({ what: `key of ${name}`, bytes: Buffer.from(key, "base64") })),
   );
-  const texts = { "auth token": authToken, "API secret": apiKeySecret, "database password": password };
+  const texts = {
+    "auth token": authToken,
+    "API secret": apiKeySecret,
+    "database password": password,
+    "collector token": collectorToken,
+  };
   return [...Object.entries(texts).map(([what, text]) => ({ what, texts: [text] })), ...keys];
 }
 
@@ -120,8 +126,8 @@ beforeAll(async () => {
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_BSP_SCHEDULE_DELAY: "50",
-    // What crash reports and child processes would see of the environment. The kernel's own copy,
-    // /proc/<pid>/environ, is fixed at exec and readable by the same user alone: no process can take it back.
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${collectorToken}`,
+    // What crash reports and child processes see of the environment.
     NODE_OPTIONS: `--report-on-signal --report-directory=${reports}`,
   };
   const [survivor, victim] = await Promise.all([
@@ -153,6 +159,7 @@ beforeAll(async () => {
     await customers.loseTheDatabase();
     await keepPages(survivor);
     await customers.meetsFailingStatements();
+    const kernel = readFileSync(`/proc/${survivor.pid}/environ`, "utf8");
     survivor.signal("SIGUSR2");
     await keepPages(survivor);
     const stopped = survivor.kill("SIGTERM");
@@ -163,6 +170,8 @@ beforeAll(async () => {
       customers.signatureIds.at(-1) ?? "",
     ]);
     expect(await stopped).toEqual({ code: 0, signal: null });
+    for (const { authorization } of collector.received)
+      expect(authorization).toBe(`Bearer ${collectorToken}`);
     output.push(...[survivor, victim].flatMap(({ stdout, stderr }) => [...stdout, ...stderr]));
     for (const { to } of double.messages) await customers.codeTo(to);
     forbidden = [...secrets(), ...personal(customers)];
@@ -173,6 +182,7 @@ beforeAll(async () => {
       ["the database", await dump(sql)],
       ["the evidence packs", evidence],
       ["the process's environment and report", filesIn(reports)],
+      ["/proc/<pid>/environ", kernel],
       ...Object.entries(pages).map(([path, text]) => [`/${path}`, text] as const),
     ]);
   } finally {
@@ -190,7 +200,14 @@ afterAll(async () => {
 
 const names = [
   ...["the log", "traces", "answers and trailers", "the database", "the evidence packs"],
-  ...["the process's environment and report", "/metrics", "/readyz", "/livez", "/.well-known/jwks.json"],
+  ...[
+    "the process's environment and report",
+    "/proc/<pid>/environ",
+    "/metrics",
+    "/readyz",
+    "/livez",
+    "/.well-known/jwks.json",
+  ],
 ];
 
 describe("After signatures that succeed, fail, are refused, time out, crash, are aborted and lose their database", () => {

@@ -144,6 +144,7 @@ describe("npm start", () => {
     expect(args.slice(0, imageFlags.length)).toEqual(imageFlags);
     const version = execFileSync(`/proc/${service}/exe`, ["--version"], { encoding: "utf8" });
     expect(version.trim()).toBe(`v${packageJson.devDependencies.node}`);
+    expect(readFileSync(`/proc/${service}/limits`, "utf8")).toMatch(/^Max core file size +0 +0 /m);
     process.kill(service, "SIGUSR1");
     process.kill(group.pid, "SIGTERM");
     await group.exited;

@@ -3,16 +3,24 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 
+interface Received {
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly body: string;
+}
+
 export interface Collector extends AsyncDisposable {
   readonly url: string;
-  readonly received: { readonly path: string; readonly body: string }[];
+  readonly received: Received[];
 }
 
 /** An OpenTelemetry collector that takes OTLP as JSON and keeps it. */
 export async function startCollector(): Promise<Collector> {
-  const received: { path: string; body: string }[] = [];
+  const received: Received[] = [];
   const server = createServer(async (request, response) => {
-    received.push({ path: request.url ?? "", body: JSON.stringify(await json(request)) });
+    const { url: path = "", headers } = request;
+    const body = JSON.stringify(await json(request));
+    received.push({ path, authorization: headers.authorization, body });
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
   });
   server.listen(0, "127.0.0.1");
