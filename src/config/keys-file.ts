@@ -1,8 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { KeySource, Keys } from "../domain/keys.ts";
 import { ConfigError } from "./config-error.ts";
+import { fileFault } from "./file-fault.ts";
 import { parseKeyRings, ringNames } from "./key-rings.ts";
 
 /** Key rings from a file. Replicas share one; a key added to it is noticed when it is first needed. */
@@ -48,18 +59,33 @@ export function generatedKeysFile(dataDir: string): string {
   return path;
 }
 
+/** What a secret's file may not be: read by everybody, or written to by anybody but its owner. */
+const unfitBits = 0o037;
+
+/** A mounted secret of Kubernetes is read by its group: 0440, root's, behind symbolic links. */
+function readSecret(path: string): string {
+  const file = openSync(path, "r");
+  try {
+    if ((fstatSync(file).mode & unfitBits) !== 0) {
+      throw new ConfigError([
+        `${path} is readable by everybody, or writable by others: chmod 600 ${path}, or 0440 with a group of the ` +
+          "service's own (in Kubernetes, defaultMode: 0440 and the pod's fsGroup)",
+      ]);
+    }
+    return readFileSync(file, "utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
 function readKeys(path: string): Keys {
   let document: unknown;
   try {
-    if ((statSync(path).mode & 0o077) !== 0) {
-      throw new ConfigError([`${path} is readable by others: chmod 600 ${path}`]);
-    }
-    document = JSON.parse(readFileSync(path, "utf8"));
+    document = JSON.parse(readSecret(path));
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     // The parser's message would quote the file.
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new ConfigError([`${path} ${code === undefined ? "is not JSON" : `cannot be read (${code})`}`]);
+    throw new ConfigError([fileFault(path, error) ?? `${path} is not JSON`]);
   }
   const parsed = parseKeyRings(document);
   if ("faults" in parsed) throw new ConfigError(parsed.faults.map((fault) => `${path}: ${fault}`));
