@@ -1,3 +1,5 @@
+import { canonicalLocale } from "../domain/locale.ts";
+import { languages } from "../domain/message-templates.ts";
 import { newestTextVersion } from "../domain/message-texts.ts";
 import { type NumberType, numberTypes, receivesSms } from "../domain/number-type.ts";
 import { isCountry } from "../domain/phone-number.ts";
@@ -12,7 +14,8 @@ export interface SignatureConfig {
   readonly resendMax: number;
   readonly brand: string;
   readonly webOtpHost: string;
-  readonly defaultLanguage: "es" | "en";
+  /** A canonical BCP 47 tag whose language is one of the templates'. */
+  readonly defaultLocale: string;
   /** Of new texts; older ones are made again as they were. */
   readonly textVersion: number;
   /** ISO 3166-1 alpha-2 codes, or `*`. */
@@ -44,7 +47,7 @@ export function readSignature(env: Environment, sandbox: boolean): SignatureConf
     resendMax: env.whole("SIGNATURE_RESEND_MAX", 5, 0, 100),
     brand: env.text("SIGNATURE_BRAND") ?? "",
     webOtpHost: env.text("SIGNATURE_WEBOTP_HOST") ?? "",
-    defaultLanguage: env.oneOf("SIGNATURE_DEFAULT_LANGUAGE", ["es", "en"], "es"),
+    defaultLocale: readDefaultLocale(env),
     textVersion: env.whole("SIGNATURE_TEXT_VERSION", newestTextVersion, 1, newestTextVersion),
     allowedCountries: readCountries(env, sandbox),
     allowedNumberTypes: readNumberTypes(env),
@@ -63,6 +66,17 @@ export function readSignature(env: Environment, sandbox: boolean): SignatureConf
       blockMs: env.number("SIGNATURE_BLOCK_SECONDS", 900, 1, 86_400) * 1000,
     },
   };
+}
+
+/** The language of messages without a locale, with the region after which their amounts are written. */
+function readDefaultLocale(env: Environment): string {
+  const name = "SIGNATURE_DEFAULT_LANGUAGE";
+  const locale = canonicalLocale(env.text(name) ?? "es");
+  if (locale !== undefined && languages.some((language) => locale.split("-", 1)[0] === language)) {
+    return locale;
+  }
+  env.fault(name, `must be one of ${languages.join(", ")}, with a region or none, such as es-MX`);
+  return "es";
 }
 
 function readPumping(env: Environment, sandbox: boolean): SignatureConfig["pumping"] {

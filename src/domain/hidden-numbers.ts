@@ -235,6 +235,7 @@ function currencyAfter(tokens: readonly Token[], from: number): number | undefin
 
 /** "E U R", "E.U.R": three letters with a sign between them. The first token of it backwards, else the one after it. */
 function spacedCode(tokens: readonly Token[], at: number, step: 1 | -1): number | undefined {
+  if (tokens[at]!.text.length !== 1) return undefined;
   const letters = [0, 2, 4].map((offset) => tokens[at + step * offset]);
   if (letters.some((token) => token?.kind !== "word" || token.text.length !== 1)) return undefined;
   const code = letters.map((token) => token!.text);

@@ -33,6 +33,7 @@ const lookalikes = new Map(
 
 /** A word in lower case, without accents, with letters that look Latin as Latin ones. */
 export function folded(word: string): string {
+  if (/^[A-Za-z]+$/.test(word)) return word.toLowerCase();
   const latin = Array.from(word, (letter) => lookalikes.get(letter) ?? letter).join("");
   return latin.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }

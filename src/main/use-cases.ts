@@ -81,10 +81,10 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     routes: ports.routes,
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
   };
-  const { allowedCountries, allowedNumberTypes, defaultLanguage } = config.signature;
+  const { allowedCountries, allowedNumberTypes, defaultLocale } = config.signature;
   const startSignature = new StartSignature({
     ...sending,
-    ...{ allowedCountries, allowedNumberTypes, attempts, defaultLanguage, limits },
+    ...{ allowedCountries, allowedNumberTypes, attempts, defaultLocale, limits },
   });
   const { resendCooldownMs: cooldownMs, resendMax: most } = config.signature;
   const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });

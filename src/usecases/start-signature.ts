@@ -70,7 +70,7 @@ interface Deps {
   readonly allowedNumberTypes: AllowedNumberTypes;
   readonly attempts: number;
   /** Of messages whose locale has no template. */
-  readonly defaultLanguage: Language;
+  readonly defaultLocale: string;
   readonly limits: StartLimits;
   readonly callerLimit: CallerLimit;
   /** Undefined: off. */
@@ -216,7 +216,7 @@ export class StartSignature {
   }
 
   #compose(command: StartSignatureCommand, { canonical, digest }: Signed, route: Route): Composed {
-    const { keys, random, challenge: rules, attempts, texts, defaultLanguage } = this.#deps;
+    const { keys, random, challenge: rules, attempts, texts, defaultLocale } = this.#deps;
     const rings = keys.current();
     const pepper = primaryKey(rings.codePepper);
     const sealKey = primaryKey(rings.phoneSeal);
@@ -227,9 +227,9 @@ export class StartSignature {
     const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
     const { transaction, phoneNumber } = command;
     // Kept as the language that the text is in: another default later makes no other text.
-    const locale = languageOf(command.locale, defaultLanguage);
+    const locale = languageOf(command.locale, languageOf(defaultLocale, "es"));
     const { brand, webOtpHost } = rules;
-    const style = { textVersion: texts.current, amountPattern: patternOf(command, locale) };
+    const style = { textVersion: texts.current, amountPattern: patternOf(command, defaultLocale, locale) };
     const origin = { locale, brand, webOtpHost, ...style, textLifeMs: command.ttlMs, transaction };
     const message = challengeText(texts, { ...origin, code });
     const masked = challengeText(texts, { ...origin, code: MASKED_CODE }).text;
@@ -267,7 +267,11 @@ export class StartSignature {
 }
 
 /** How the amount is written: kept with the challenge, because another Node may know its region otherwise. */
-function patternOf({ locale, transaction: { amount } }: StartSignatureCommand, language: Language): string {
+function patternOf(
+  { locale, transaction: { amount } }: StartSignatureCommand,
+  defaultLocale: string,
+  language: Language,
+): string {
   if (amount === undefined) return "";
-  return amountPattern(locale, language, minorDigits(amount.currencyCode) ?? 2);
+  return amountPattern(locale || defaultLocale, language, minorDigits(amount.currencyCode) ?? 2);
 }

@@ -4,7 +4,6 @@ import type { SignatureConfig } from "../../src/config/signature.ts";
 import { Failure } from "../../src/domain/failure.ts";
 import type { KeySource } from "../../src/domain/keys.ts";
 import type { BlockRules, StartLimits } from "../../src/domain/limits.ts";
-import type { Language } from "../../src/domain/message-templates.ts";
 import { MessageTexts } from "../../src/domain/message-texts.ts";
 import { receivesSms } from "../../src/domain/number-type.ts";
 import type { Observation } from "../../src/domain/observation.ts";
@@ -43,7 +42,7 @@ export interface ReplicaSettings {
   readonly texts?: MessageTexts;
   readonly brand?: string;
   readonly webOtpHost?: string;
-  readonly defaultLanguage?: Language;
+  readonly defaultLocale?: string;
   readonly pumping?: SignatureConfig["pumping"];
   readonly budget?: SignatureConfig["budget"];
   readonly traffic?: TrafficStore;
@@ -216,7 +215,7 @@ function signatureConfig(settings: ReplicaSettings) {
     resendMax: resend.most ?? 5,
     brand: settings.brand ?? "",
     webOtpHost: settings.webOtpHost ?? "",
-    defaultLanguage: settings.defaultLanguage ?? ("es" as const),
+    defaultLocale: settings.defaultLocale ?? "es",
     retentionDays: 400,
     allowedCountries: settings.allowedCountries ?? "*",
     allowedNumberTypes: receivesSms,

@@ -40,13 +40,13 @@ const after: ReplicaSettings = { texts: texts() };
 
 describe("during a rolling deploy between two versions of a text", () => {
   test.each([
-    ["the release before", before, "the pinned one", pinned],
-    ["the release before", before, "the newer one", after],
-    ["the pinned one", pinned, "the newer one", after],
-    ["the newer one", after, "the pinned one", pinned],
+    ["the release before", "the pinned one", before, pinned],
+    ["the release before", "the newer one", before, after],
+    ["the pinned one", "the newer one", pinned, after],
+    ["the newer one", "the pinned one", after, pinned],
   ])(
     "what %s sent without an answer is found by %s: nothing is sent twice",
-    async (_, writer, __, reader) => {
+    async (_, __, writer, reader) => {
       const command = aStartCommand({ transaction: aTransaction({ payee: "Panadería Sol" }) });
       const { signatureId } = await service.diedInCall(command, true, writer);
       const other = service.replica(reader);
@@ -62,11 +62,11 @@ describe("during a rolling deploy between two versions of a text", () => {
   );
 
   test.each([
-    ["the release before", before, "the newer one", after],
-    ["the newer one", after, "the pinned one", pinned],
+    ["the release before", "the newer one", before, after],
+    ["the newer one", "the pinned one", after, pinned],
   ])(
     "what %s sent and nobody took is sent again by %s with the text of its row",
-    async (_, writer, __, reader) => {
+    async (_, __, writer, reader) => {
       const command = aStartCommand();
       await service.diedInCall(command, false, writer);
       const first = service.provider.calls.at(-1);
@@ -156,10 +156,10 @@ test("what is configured otherwise at another replica changes no text that is un
   await service.diedInCall(command, false, {
     brand: "Banco X",
     webOtpHost: "bancox.es",
-    defaultLanguage: "en",
+    defaultLocale: "en-ES",
   });
   const first = service.provider.calls.at(-1);
-  expect(first?.text).toMatch(/^Banco X: \d{6} signs .*EUR 12\.50 .*\n@bancox\.es #\d{6}$/s);
+  expect(first?.text).toMatch(/^Banco X: \d{6} signs .*EUR 12,50 .*\n@bancox\.es #\d{6}$/s);
   await service.takenOver(service.replica({ brand: "Otro", webOtpHost: "otro.es", texts: texts() }));
   expect(service.messages(command).map(({ text }) => text)).toEqual([first?.text]);
 });
