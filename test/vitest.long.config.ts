@@ -6,6 +6,7 @@ export const longTests = [
   "test/postgres/stand-by.test.ts",
   "test/system/pooled-service.test.ts",
   "test/conformance/suites.test.ts",
+  "test/deploy/buildah.test.ts",
   "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
