@@ -15,7 +15,7 @@ import { listenOps } from "./main/ops-listener.ts";
 import { scrubEnvironment } from "./main/scrub-environment.ts";
 import { environmentSecrets, logVaultEvent, secretsCheck, vaultSecrets } from "./main/secrets.ts";
 import { openStores } from "./main/stores.ts";
-import { openTwilioLine, startSandbox } from "./main/twilio-line.ts";
+import { openTwilioLine, startSandbox, watchedForDuplicates } from "./main/twilio-line.ts";
 import { buildUseCases } from "./main/use-cases.ts";
 import { watchDatabase } from "./main/watch-database.ts";
 import { claimInstallation } from "./postgres/installation.ts";
@@ -113,7 +113,8 @@ async function start(
   readiness.set("tls", ...tlsCheck(true));
   const useCases = buildUseCases(
     {
-      ...{ stores, keys, texts, clock, random, observer, messages },
+      ...{ stores, keys, texts, clock, random, messages },
+      observer: watchedForDuplicates(observer, line),
       lines: [line],
       routes: [{ channel: provider.channel, provider: provider.name }],
       breakers: [breaker],
@@ -146,6 +147,7 @@ async function start(
     grpcHeld: grpc.held,
     providerCalls: () => policy.bulkhead,
     breaker: () => policy.breaker.state(),
+    settlingMs: () => line.settling.currentMs(),
     budget: () => budget.use,
     certificates: tls?.expiries,
     readiness,

@@ -10,6 +10,7 @@ export const longTests = [
   "test/deploy/image.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
+  "test/system/late-acceptance.test.ts",
   "test/system/npm-start.test.ts",
   "test/system/rolling-deploy.test.ts",
 ];

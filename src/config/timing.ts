@@ -15,6 +15,24 @@ export const defaultTtlMs = 300_000;
 /** What must be left of it for a take-over to send (usecases/deliver-challenge.ts). */
 const worthSendingMs = 30_000;
 
+/** How far the settling pause may follow what is measured: lease and budget still hold the rest, as they must below. */
+export function longestSettleMs({ twilio, signature }: TimingPart): number {
+  const { timeoutMs, settleMs, budgetMs, retryDelaysMs, retryUnknown } = twilio;
+  const inLeaseMs = signature.leaseMs - placeMs - timeoutMs - marginMs;
+  const [firstMs] = retryDelaysMs;
+  const isRetried = retryUnknown && firstMs !== undefined;
+  const inBudgetMs = isRetried ? budgetMs - timeoutMs - firstMs - placeMs : inLeaseMs;
+  return Math.max(settleMs, Math.min(inLeaseMs, inBudgetMs));
+}
+
+interface TimingPart {
+  readonly twilio: Pick<
+    TwilioConfig,
+    "timeoutMs" | "settleMs" | "budgetMs" | "retryDelaysMs" | "retryUnknown"
+  >;
+  readonly signature: Pick<SignatureConfig, "leaseMs">;
+}
+
 interface Timing {
   readonly twilio: TwilioConfig;
   readonly signature: SignatureConfig;

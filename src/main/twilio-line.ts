@@ -1,10 +1,14 @@
 import { randomBytes } from "node:crypto";
+import { longestSettleMs } from "../config/timing.ts";
 import type { Config } from "../config.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import type { Observer } from "../domain/observation.ts";
+import { uuidTime } from "../domain/uuid.ts";
 import type { Database } from "../postgres/database.ts";
 import { PostgresProviderRate } from "../postgres/provider-rate.ts";
 import { CallPolicy, type PolicyListener } from "../resilience/policy.ts";
 import { SharedRate, UnlimitedRate } from "../resilience/rate.ts";
+import { SettlingPause } from "../resilience/settling-pause.ts";
 import type { TwilioDouble } from "../sandbox/twilio-double.ts";
 import type { Instruments } from "../telemetry/instruments.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -58,6 +62,7 @@ export interface TwilioLine extends ProviderLine {
   readonly policy: CallPolicy;
   readonly messages: MessageUpkeep;
   readonly breaker: BreakerSwitch;
+  readonly settling: SettlingPause;
   close(): Promise<void>;
 }
 
@@ -72,8 +77,14 @@ export async function openTwilioLine(config: Config, deps: LineDeps): Promise<Tw
     template: "/2010-04-01/Accounts/{AccountSid}/Messages.json",
   });
   const metrics = providerMetrics({ instruments, logger, provider: provider.name });
+  const mostMs = longestSettleMs(config);
+  const settling = new SettlingPause({ clock: deps.clock, leastMs: config.twilio.settleMs, mostMs });
   const listener: PolicyListener = {
     ...metrics,
+    onCall(call) {
+      metrics.onCall(call);
+      settling.called(call.durationMs);
+    },
     onBreaker(state) {
       metrics.onBreaker(state);
       if (state === "closed") readiness.set("breaker", "ok");
@@ -84,7 +95,7 @@ export async function openTwilioLine(config: Config, deps: LineDeps): Promise<Tw
   readiness.set("breaker", "ok");
   return {
     ...config.twilio,
-    ...{ provider, policy, refreshCredentials },
+    ...{ provider, policy, refreshCredentials, settling },
     messages: messageUpkeep({ transport, credentials, policy, provideFeedback }),
     breaker: {
       provider: provider.name,
@@ -92,6 +103,23 @@ export async function openTwilioLine(config: Config, deps: LineDeps): Promise<Tw
       close: () => policy.breaker.close(),
     },
     close: () => transport.close(),
+  };
+}
+
+/** Hands every observation on, and each message that turned up too late to the pause that did not cover it. */
+export function watchedForDuplicates(
+  observer: Observer,
+  { settling, timeoutMs }: Pick<TwilioLine, "settling" | "timeoutMs">,
+): Observer {
+  return {
+    observe(observation) {
+      if (observation.type === "duplicate_sent") {
+        // The challenge is as old as its first call.
+        const createdAt = uuidTime(observation.challengeId);
+        if (createdAt !== undefined) settling.cameLate(Math.max(0, Date.now() - createdAt - timeoutMs));
+      }
+      observer.observe(observation);
+    },
   };
 }
 

@@ -236,6 +236,13 @@ export const metricDefinitions = {
     description: "Calls to the provider under way or waiting for a place",
     labels: { state: ["in_flight", "waiting"] },
   },
+  settlingPause: {
+    kind: "gauge",
+    name: "signature.settling_pause",
+    unit: "s",
+    description: "Pause before an unknown outcome is looked up, in force now",
+    labels: {},
+  },
   breaker: {
     kind: "gauge",
     name: "signature.provider.breaker",

@@ -1,4 +1,5 @@
 import type { Observation, Observer } from "../domain/observation.ts";
+import { uuidTime } from "../domain/uuid.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Logger } from "./logger.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
@@ -213,10 +214,4 @@ type Step = (typeof metricDefinitions.upkeepFailures.labels.step)[number];
 
 function knownStep(step: string): Step {
   return metricDefinitions.upkeepFailures.labels.step.find((known) => known === step) ?? "other";
-}
-
-/** Milliseconds since 1970. */
-function uuidTime(uuid: string): number | undefined {
-  const match = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(uuid);
-  return match ? Number.parseInt(`${match[1]}${match[2]}`, 16) : undefined;
 }

@@ -12,6 +12,8 @@ export interface RuntimeSources {
   readonly grpcHeld: Readonly<Record<(typeof heldKinds)[number], number>>;
   readonly providerCalls: () => { readonly inFlight: number; readonly waiting: number };
   readonly breaker: () => "closed" | "open" | "half_open" | "isolated";
+  /** The pause before an unknown outcome is looked up, in force now. */
+  readonly settlingMs: () => number;
   readonly budget: () => readonly BudgetUse[];
   /** When the certificates in use run out; undefined without TLS. */
   readonly certificates: (() => { readonly server: Date; readonly clientCa: Date }) | undefined;
@@ -40,6 +42,7 @@ export function observeRuntime(instruments: Instruments, sources: RuntimeSources
       gauge.observe(state === current ? 1 : 0, { state });
     }
   });
+  instruments.settlingPause.addCallback((gauge) => gauge.observe(sources.settlingMs() / 1000));
   instruments.budgetUsed.addCallback((gauge) => {
     for (const { scope, unit, share } of sources.budget()) gauge.observe(share, { scope, unit });
   });

@@ -51,7 +51,7 @@ export class DeliverChallenge {
     start: { lease: Lease; startedAt: number; calls: number; lifeMs: number },
     signal: AbortSignal,
   ): Promise<DeliveryEnd> {
-    const run = this.#run(challenge, start.lease, start.startedAt);
+    const run = this.#run(challenge, start.lease, start.startedAt, start.startedAt + start.lifeMs);
     return await this.#send(run, { ...start, begun: true }, signal);
   }
 
@@ -59,7 +59,7 @@ export class DeliverChallenge {
   async again(material: ChallengeMaterial, startedAt: number, signal: AbortSignal): Promise<DeliveryEnd> {
     const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return { end: "unsettled" };
-    const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
+    const run = this.#runOf(challenge, material, startedAt);
     // An outcome that was unknown once is only ever looked up where it may not be sent again.
     if (material.lookUps > 0 && !run.line.retryUnknown) return await this.settle(material, startedAt, signal);
     const { callsLeft: calls, lifeLeftMs: lifeMs } = material;
@@ -88,7 +88,7 @@ export class DeliverChallenge {
   ): Promise<void> {
     const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return;
-    const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
+    const run = this.#runOf(challenge, material, startedAt);
     await this.#lookUp.forDuplicates(run, signal);
   }
 
@@ -100,7 +100,7 @@ export class DeliverChallenge {
   ): Promise<DeliveryEnd> {
     const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
     if (challenge === undefined) return { end: "unsettled" };
-    const run = this.#run(challenge, material.lease, startedAt - material.firstCallAgeMs);
+    const run = this.#runOf(challenge, material, startedAt);
     const standing = { version: material.version, accepted: undefined };
     const { resolution, knownBy } = await this.#lookUp.execute(run, standing, signal);
     if (resolution === "unknown") return await this.#outcomes.park(run, material.lookUps);
@@ -218,9 +218,14 @@ export class DeliverChallenge {
     }
   }
 
-  #run(challenge: OutgoingChallenge, lease: Lease, firstCallAt: number): DeliveryRun {
+  #runOf(challenge: OutgoingChallenge, material: ChallengeMaterial, startedAt: number): DeliveryRun {
+    const { lease, firstCallAgeMs, lifeLeftMs } = material;
+    return this.#run(challenge, lease, startedAt - firstCallAgeMs, startedAt + lifeLeftMs);
+  }
+
+  #run(challenge: OutgoingChallenge, lease: Lease, firstCallAt: number, diesAt: number): DeliveryRun {
     const line = this.#deps.lines.get(challenge.provider);
     if (line === undefined) throw new Error(`no provider ${challenge.provider}`);
-    return { challenge, line, lease, firstCallAt };
+    return { challenge, line, lease, firstCallAt, diesAt };
   }
 }

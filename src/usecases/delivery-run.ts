@@ -12,8 +12,10 @@ export interface ProviderLine {
   readonly timeoutMs: number;
   /** From the first call of a run to the beginning of its last. */
   readonly budgetMs: number;
-  /** Pause before an unknown outcome is looked up. */
+  /** Pause before an unknown outcome is looked up, as configured. */
   readonly settleMs: number;
+  /** The pause that is in force, where it follows what is measured. */
+  readonly settling?: { currentMs(lifeLeftMs: number): number };
   /** Whether an unknown outcome that the look-up does not show may be sent again. */
   readonly retryUnknown: boolean;
   refreshCredentials(): Promise<boolean>;
@@ -32,6 +34,8 @@ export interface DeliveryRun {
   readonly line: ProviderLine;
   readonly lease: Lease;
   readonly firstCallAt: number;
+  /** When the code dies, by the monotonic clock. */
+  readonly diesAt: number;
 }
 
 /** What a run is named by in logs. */

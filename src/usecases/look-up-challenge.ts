@@ -81,13 +81,14 @@ export class LookUpChallenge {
    * Waiting costs no query of its own, and a change of the signature one.
    */
   async #reported(
-    { challenge, line }: DeliveryRun,
+    { challenge, line, diesAt }: DeliveryRun,
     version: number,
     signal: AbortSignal,
   ): Promise<ProviderResult | undefined> {
     const { changes, clock, deliveries, observer } = this.#deps;
     const over = new AbortController();
-    const pause = clock.sleep(line.settleMs, AbortSignal.any([signal, over.signal]));
+    const pauseMs = line.settling?.currentMs(diesAt - clock.now()) ?? line.settleMs;
+    const pause = clock.sleep(pauseMs, AbortSignal.any([signal, over.signal]));
     const paused = pause.then(() => over.abort(ended));
     paused.catch(() => undefined);
     try {

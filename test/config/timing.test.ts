@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { longestSettleMs } from "../../src/config/timing.ts";
 import { readConfig } from "../../src/config.ts";
 
 const live = {
@@ -197,5 +198,25 @@ describe("settings that have to fit each other", () => {
     expect(
       faults({ SIGNATURE_LEASE_SECONDS: "5", TWILIO_BUDGET_SECONDS: "1", SIGNATURE_BLOCK_FAILURES: "1" }),
     ).toHaveLength(5);
+  });
+});
+
+describe("the settling pause, where it follows what is measured", () => {
+  const longest = (variables: Record<string, string> = {}) =>
+    longestSettleMs(readConfig({ ...live, ...variables }));
+
+  test("leaves the budget room for the retry after a time-out, and the lease for the look-up", () => {
+    expect(longest()).toBe(8_500);
+    expect(longest({ TWILIO_RETRY_UNKNOWN: "false" })).toBe(13_500);
+    expect(longest({ TWILIO_BUDGET_SECONDS: "60" })).toBe(13_500);
+    expect(longest({ TWILIO_BUDGET_SECONDS: "60", SIGNATURE_LEASE_SECONDS: "40" })).toBe(33_500);
+    expect(longest({ TWILIO_SETTLE_MS: "9500" })).toBe(9_500);
+  });
+
+  test("fits the lease at its longest: the configuration takes the same pause as a setting", () => {
+    for (const lease of ["10", "20", "40"]) {
+      const variables = { SIGNATURE_LEASE_SECONDS: lease, TWILIO_BUDGET_SECONDS: "60" };
+      expect(faults({ ...variables, TWILIO_SETTLE_MS: String(longest(variables)) })).toEqual([]);
+    }
   });
 });

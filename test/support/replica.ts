@@ -28,6 +28,8 @@ export interface ReplicaSettings {
   readonly leaseMs?: number;
   readonly budgetMs?: number;
   readonly settleMs?: number;
+  /** What the pause follows; without it, it is as configured. */
+  readonly settling?: { currentMs(lifeLeftMs: number): number };
   readonly attempts?: number;
   readonly resend?: Partial<ResendRules>;
   readonly routes?: readonly Route[];
@@ -100,7 +102,12 @@ export class Replica {
           callerGrants: settings.callerGrants ?? stores.callerGrants,
           traffic: settings.traffic ?? stores.traffic,
         }),
-        lines: [{ provider, policy, ...sending, refreshCredentials: async () => false }],
+        lines: [
+          {
+            ...{ provider, policy, ...sending, refreshCredentials: async () => false },
+            ...(settings.settling && { settling: settings.settling }),
+          },
+        ],
         routes: settings.routes ?? [{ channel: provider.channel, provider: provider.name }],
         breakers: [],
         messages: settings.messages ?? nothingDue,

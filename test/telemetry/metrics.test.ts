@@ -101,6 +101,7 @@ describe("metrics", () => {
       "signature_refusals_total counter",
       "signature_repeated_calls_total counter",
       "signature_sending_failures_total counter",
+      "signature_settling_pause gauge",
       "signature_started_total counter",
       "signature_take_overs_total counter",
       "signature_time_to_deliver histogram",
@@ -193,6 +194,7 @@ const sources = {
   grpcHeld: { connections: 4, calls: 5, streams: 2 },
   providerCalls: () => ({ inFlight: 1, waiting: 0 }),
   breaker: () => "closed" as const,
+  settlingMs: () => 2000,
   budget: () => [
     { scope: "all" as const, unit: "messages" as const, share: 0.5 },
     { scope: "caller" as const, unit: "cost" as const, share: 1 },

@@ -74,6 +74,20 @@ describe("the pause before an unknown outcome is looked up", () => {
     ]);
   });
 
+  test("is as long as what is measured says, which knows how long the code lives", async () => {
+    const asked: number[] = [];
+    const currentMs = (lifeLeftMs: number) => {
+      asked.push(lifeLeftMs);
+      return 2 * settleMs;
+    };
+    const call = await inPause(service.replica({ settling: { currentMs } }), 500);
+    expect((await time.drive(call.answer)).signature.challenge.status).toBe("sent");
+    expect(call.tookMs()).toBe(2 * settleMs);
+    const [lifeLeftMs = 0] = asked;
+    expect(lifeLeftMs).toBeGreaterThan(290_000);
+    expect(lifeLeftMs).toBeLessThanOrEqual(300_000);
+  });
+
   test("is kept to its end by any other change of the signature, which costs one query", async () => {
     const replica = service.replica();
     const call = await inPause(replica, 500);
