@@ -7,6 +7,9 @@ export interface Address {
   readonly port: number;
 }
 
+/** Of a variable, before anything is done with it; the longest that mean something are lists of countries. */
+const longestValue = 8192;
+
 const loopbackHosts = new Set(["127.0.0.1", "::1", "localhost"]);
 
 export function isLoopback(host: string): boolean {
@@ -29,17 +32,23 @@ export class Environment {
 
   /** The value without surrounding white space; undefined where unset or empty. */
   text(name: string): string | undefined {
-    this.#read.add(name);
-    const value = this.#variables[name]?.trim();
+    const value = this.#value(name);
     return value === "" ? undefined : value;
   }
 
   /** Values separated by commas. Set but empty, it is an empty list, unlike unset. */
   list(name: string): readonly string[] | undefined {
-    this.#read.add(name);
-    const value = this.#variables[name]?.trim();
+    const value = this.#value(name);
     if (value === undefined) return undefined;
     return value === "" ? [] : value.split(",").map((item) => item.trim());
+  }
+
+  #value(name: string): string | undefined {
+    this.#read.add(name);
+    const value = this.#variables[name];
+    if (value === undefined || value.length <= longestValue) return value?.trim();
+    this.fault(name, `must have at most ${longestValue} characters`);
+    return undefined;
   }
 
   secret(name: string): Secret | undefined {

@@ -62,6 +62,9 @@ export function generatedKeysFile(dataDir: string): string {
 /** What a secret's file may not be: read by everybody, or written to by anybody but its owner. */
 const unfitBits = 0o037;
 
+/** Thousands of keys have less. */
+const mostBytes = 1 << 20;
+
 /** A mounted secret of Kubernetes is read by its group: 0440, root's, behind symbolic links. */
 function readSecret(path: string): string {
   const file = openSync(path, "r");
@@ -72,6 +75,7 @@ function readSecret(path: string): string {
           "service's own (in Kubernetes, defaultMode: 0440 and the pod's fsGroup)",
       ]);
     }
+    if (fstatSync(file).size > mostBytes) throw new ConfigError([`${path} has more than ${mostBytes} bytes`]);
     return readFileSync(file, "utf8");
   } finally {
     closeSync(file);

@@ -25,6 +25,8 @@ export interface Call {
   readonly peer: Peer;
   /** The header grpc-timeout as it came. */
   readonly timeout: string | string[] | undefined;
+  /** Whether somebody still waits for the answer: new work that nobody waits for is not begun. */
+  readonly isWanted: () => boolean;
   caller: Caller | undefined;
   signatureId: string | undefined;
   /** Why it was refused: a reason of the error table, or INTERNAL. */

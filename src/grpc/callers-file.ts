@@ -29,6 +29,7 @@ const callerKeys = new Set<string>(["name", "san", "methods", "per_second", ...h
 export function parseCallersFile(text: string): Callers {
   const faults: string[] = [];
   const list: Caller[] = [];
+  const names = new Set<string>();
   const bySubjectAltName = new Map<string, Caller>();
   const entries = callerEntries(text, faults);
   for (const [index, entry] of entries.entries()) {
@@ -41,7 +42,8 @@ export function parseCallersFile(text: string): Callers {
       if (!callerKeys.has(key)) faults.push(`${at} has the unknown key ${JSON.stringify(key)}`);
     }
     const caller = parseCaller(entry, at, faults);
-    if (list.some((other) => other.name === caller.name)) faults.push(`${at}.name is there twice`);
+    if (names.has(caller.name)) faults.push(`${at}.name is there twice`);
+    names.add(caller.name);
     list.push(caller);
     for (const san of stringList(entry["san"], `${at}.san`, faults)) {
       const name = parseSubjectAltName(san);

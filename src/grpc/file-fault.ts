@@ -16,6 +16,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "does not exist",
   ENOTDIR: "does not exist",
   EISDIR: "is a directory",
+  EFBIG: "has more than 1 MiB",
   EACCES: "may not be read by this process; give its user or group the right to",
   EPERM: "may not be read by this process; give its user or group the right to",
 };

@@ -38,8 +38,9 @@ export const defaultLimits: GrpcLimits = {
   handshakes: 500,
   bodyTimeoutMs: 10_000,
   handshakeTimeoutMs: 10_000,
-  resetBurst: 1000,
-  resetsPerSecond: 200,
+  // A client resets each call whose deadline passes: more than a caller ever has at once, and begins in a second.
+  resetBurst: 2000,
+  resetsPerSecond: 1000,
   keepaliveMs: 30_000,
   maxAgeMs: 30 * 60_000,
   // Longer than any signature lives, so that a WatchSignature ends by itself.

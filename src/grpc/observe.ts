@@ -57,6 +57,7 @@ export function observeStream(
     observation,
     peer,
     timeout: begun.headers["grpc-timeout"],
+    isWanted: () => !stream.destroyed && !stream.closed && !stream.writableEnded,
     caller: undefined,
     signatureId: undefined,
     reason: undefined,

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
 import { FileFault, unreadableFile } from "./file-fault.ts";
 
 export interface ReloadedFilesOptions<Name extends string, T> {
@@ -33,6 +33,7 @@ export function reloadFiles<Name extends string, T>(
     Object.fromEntries(names.map((name, index) => [name, texts[index]])) as Record<Name, string>;
   const firstTexts = names.map((name) => {
     try {
+      checkSize(statSync(options.files[name]).size);
       return readFileSync(options.files[name], "utf8");
     } catch (error) {
       throw unreadableFile(name, options.files[name], error);
@@ -41,7 +42,7 @@ export function reloadFiles<Name extends string, T>(
   const first = options.parse(collect(firstTexts));
 
   const read = (name: Name): Promise<string> =>
-    readFile(options.files[name], "utf8").catch((error: unknown) => {
+    readSmall(options.files[name]).catch((error: unknown) => {
       throw unreadableFile(name, options.files[name], error);
     });
   let seen = JSON.stringify(firstTexts);
@@ -71,4 +72,16 @@ export function reloadFiles<Name extends string, T>(
       clearTimeout(timer);
     },
   };
+}
+
+/** Thousands of callers, and whole chains of certificates, have less. */
+const mostBytes = 1 << 20;
+
+async function readSmall(path: string): Promise<string> {
+  checkSize((await stat(path)).size);
+  return await readFile(path, "utf8");
+}
+
+function checkSize(bytes: number): void {
+  if (bytes > mostBytes) throw Object.assign(new Error("the file is too large"), { code: "EFBIG" });
 }

@@ -47,7 +47,11 @@ export function signatureService(deps: SignatureServiceDeps): Handlers<typeof Si
   return {
     async startSignature(request, context) {
       const command = startCommand(request, callerOf(context).name, deps.defaultTtlMs);
-      const { signature, replayed } = await deps.startSignature.execute(command, waitMs(context.timeoutMs()));
+      const { signature, replayed } = await deps.startSignature.execute(
+        command,
+        waitMs(context.timeoutMs()),
+        callOf(context.values).isWanted,
+      );
       note(context, signature.id);
       return {
         signature: signatureMessage(signature),
@@ -59,7 +63,11 @@ export function signatureService(deps: SignatureServiceDeps): Handlers<typeof Si
     async sendChallenge(request, context) {
       const command = sendCommand(request, callerOf(context).name);
       note(context, command.signatureId);
-      const { signature, replayed } = await deps.sendChallenge.execute(command, waitMs(context.timeoutMs()));
+      const { signature, replayed } = await deps.sendChallenge.execute(
+        command,
+        waitMs(context.timeoutMs()),
+        callOf(context.values).isWanted,
+      );
       return { signature: signatureMessage(signature), replayed };
     },
 

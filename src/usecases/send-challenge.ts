@@ -22,7 +22,7 @@ import type {
   ResendRules,
   SignatureStore,
 } from "../domain/stores.ts";
-import { admitted } from "./admitted.ts";
+import { admitted, alwaysWanted, type IsWanted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -73,8 +73,15 @@ export class SendChallenge {
     this.#deps = deps;
   }
 
-  /** @throws Failure as the contract lists them */
-  async execute(command: SendChallengeCommand, waitMs: number): Promise<StartedSignature> {
+  /**
+   * @param isWanted whether the caller still waits; where it does not, nothing is begun
+   * @throws Failure as the contract lists them
+   */
+  async execute(
+    command: SendChallengeCommand,
+    waitMs: number,
+    isWanted: IsWanted = alwaysWanted,
+  ): Promise<StartedSignature> {
     const { clock, keys, signatures, texts } = this.#deps;
     const entered = clock.now();
     const leftMs = () => waitMs - (clock.now() - entered);
@@ -92,7 +99,7 @@ export class SendChallenge {
       fingerprintKeyId: fingerprintKey.id,
     };
     // The text's minutes count from the challenge's creation, so it is composed from the recorded row.
-    const { challenge, startedAt, resend } = await this.#recorded(command, key, leftMs());
+    const { challenge, startedAt, resend } = await this.#recorded(command, key, leftMs(), isWanted);
     if (resend.outcome === "replay") {
       const again = await this.#replayed(command, content, leftMs());
       if (again !== undefined) return again;
@@ -116,6 +123,7 @@ export class SendChallenge {
     command: SendChallengeCommand,
     key: RequestKey,
     waitMs: number,
+    isWanted: IsWanted,
   ): Promise<{ challenge: NewChallenge; startedAt: number; resend: Resend }> {
     const { clock, keys, random, routes, signatures, texts, challenge: made } = this.#deps;
     const { caller, signatureId } = command;
@@ -147,10 +155,10 @@ export class SendChallenge {
       segments: opened?.segments ?? 1,
     };
     let startedAt = clock.now();
-    let resend = await this.#resend(key, signatureId, challenge, message);
+    let resend = await this.#resend(key, signatureId, challenge, message, isWanted);
     if (resend.outcome === "in_flight" && (await this.#settled(latest.challengeId, waitMs))) {
       startedAt = clock.now();
-      resend = await this.#resend(key, signatureId, challenge, message);
+      resend = await this.#resend(key, signatureId, challenge, message, isWanted);
     }
     if (resend.outcome === "created" && number !== undefined) this.#deps.pumping?.sent(number, caller);
     return { challenge, startedAt, resend };
@@ -176,10 +184,11 @@ export class SendChallenge {
     signatureId: string,
     challenge: NewChallenge,
     message: BudgetedMessage,
+    isWanted: IsWanted,
   ): Promise<Resend> {
     const { budget, callerLimit, rules, signatures } = this.#deps;
     return await budgeted(budget, key.caller, message, (sent) =>
-      admitted(callerLimit, key.caller, async (admission) => {
+      admitted(callerLimit, key.caller, isWanted, async (admission) => {
         const limits = { ...rules, admittedUntil: admission.until };
         const resend = await signatures.resend(key, signatureId, challenge, limits);
         if (resend.outcome === "created") sent();

@@ -27,7 +27,7 @@ import type { Signature } from "../domain/signature.ts";
 import type { SignatureReader } from "../domain/signature-reader.ts";
 import type { Lease, NewSignature, RequestKey, SignatureStore } from "../domain/stores.ts";
 import { canonicalDigest, canonicalTransaction } from "../domain/transaction.ts";
-import { admitted } from "./admitted.ts";
+import { admitted, alwaysWanted, type IsWanted } from "./admitted.ts";
 import { answer } from "./answer.ts";
 import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -109,9 +109,14 @@ export class StartSignature {
 
   /**
    * @param waitMs how long the caller waits; the work goes on after it
+   * @param isWanted whether it still waits; where it does not, nothing is begun
    * @throws Failure as the contract lists them
    */
-  async execute(command: StartSignatureCommand, waitMs: number): Promise<StartedSignature> {
+  async execute(
+    command: StartSignatureCommand,
+    waitMs: number,
+    isWanted: IsWanted = alwaysWanted,
+  ): Promise<StartedSignature> {
     const { clock, deliver, inFlight, observer, pumping } = this.#deps;
     const canonical = canonicalTransaction(command.transaction);
     const signed = { canonical, digest: canonicalDigest(canonical) };
@@ -129,8 +134,9 @@ export class StartSignature {
     }
     let recorded: Recorded | undefined;
     try {
-      recorded = await this.#alone(name, this.#record(command, signed, content));
+      recorded = await this.#alone(name, this.#record(command, signed, content, isWanted));
     } catch (refusal) {
+      if (!isWanted()) throw refusal;
       // What was started before is answered all the same.
       const earlier = await replayed();
       if (earlier === undefined) throw refusal;
@@ -157,6 +163,7 @@ export class StartSignature {
     command: StartSignatureCommand,
     signed: Signed,
     content: Readonly<Record<string, string | number>>,
+    isWanted: IsWanted,
   ): Promise<Recorded | undefined> {
     const { allowedCountries, callerLimit, clock, keys, limits, pumping, routes, signatures } = this.#deps;
     const route = chooseRoute(routes, command.channel);
@@ -176,7 +183,7 @@ export class StartSignature {
     const { provider, segments } = composed.outgoing;
     const message = { provider, countries, segments };
     return await budgeted(this.#deps.budget, command.caller, message, (sent) =>
-      admitted(callerLimit, command.caller, async (admission) => {
+      admitted(callerLimit, command.caller, isWanted, async (admission) => {
         const startedAt = clock.now();
         const { until } = admission;
         const started = await signatures.start(key, composed.record, { ...limits, admittedUntil: until });

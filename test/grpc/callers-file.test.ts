@@ -47,11 +47,19 @@ describe("CALLERS_FILE", () => {
     [{ ...payments, methods: ["Start"] }, 'callers[0].methods has the unknown RPC "Start"'],
     [{ ...payments, per_second: 0 }, "callers[0].per_second must be a number above 0"],
     [{ ...payments, per_second: "100" }, "callers[0].per_second must be a number above 0"],
+    [{ ...payments, streams: 0 }, "callers[0].streams must be a whole number above 0"],
+    [{ ...payments, connections: 1.5 }, "callers[0].connections must be a whole number above 0"],
+    [{ ...payments, calls: "9" }, "callers[0].calls must be a whole number above 0"],
     [{ ...payments, role: "admin" }, 'callers[0] has the unknown key "role"'],
   ])("refuses %j", (caller, fault) => {
     expect(() => parseCallersFile(JSON.stringify({ callers: [caller] }))).toThrow(
       new Error(`callers file: ${fault}`),
     );
+  });
+
+  it("gives a caller quotas of its own", () => {
+    const text = JSON.stringify({ callers: [{ ...payments, streams: 3000, connections: 400 }] });
+    expect(parseCallersFile(text).list[0]?.quota).toEqual({ streams: 3000, connections: 400 });
   });
 
   it("names every fault at once", () => {

@@ -120,9 +120,10 @@ test.each([
   ["send half of a head", "POST /twilio/status HTTP/1.1\r\nhost: here\r\n"],
   ["send half of a body", "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\nhalf"],
   ["have been answered and keep still", "GET / HTTP/1.1\r\nhost: here\r\n\r\n"],
-])("1,000 connections that %s keep nobody out", async (_, sent) => {
-  const { listener } = await listening(atOnce);
-  await silent(listener.url, 1100, sent);
+])("connections that %s keep nobody out", async (_, sent) => {
+  const limits = { connections: 100 };
+  const listener = await listenHttp({ host: "127.0.0.1", port: 0 }, atOnce, () => undefined, limits);
+  await silent(listener.url, 120, sent);
   for (let n = 0; n < 3; n += 1) {
     const socket = await connected(listener.url);
     socket.write("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody");
@@ -165,8 +166,7 @@ test("what takes its time is ended: a head, a body", async () => {
     1,
     "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\nhalf",
   );
-  expect(await answerOn(head!)).toMatch(/^HTTP\/1\.1 408 /);
-  expect(await answerOn(body!)).toMatch(/^HTTP\/1\.1 408 /);
+  for (const socket of [head!, body!]) await once(socket.resume(), "close");
   await listener.close(0, systemClock);
 });
 

@@ -9,6 +9,17 @@ const { time } = service;
 const premiumRate = parsePhoneNumber(new Faults(), "phone_number", "+33899123456")!;
 
 describe("StartSignature", () => {
+  test("begins nothing for a caller that has gone, and does not take its rate for it", async () => {
+    const replica = service.replica({ callerPerSecond: 1 });
+    const command = aStartCommand();
+    const gone = await failureOf(time.drive(replica.startSignature.execute(command, 20_000, () => false)));
+    expect(gone.reason).toBe("SERVICE_UNAVAILABLE");
+    expect(service.messages(command)).toEqual([]);
+    const { replayed } = await time.drive(replica.startSignature.execute(command, 20_000, () => true));
+    expect(replayed).toBe(false);
+    expect(service.messages(command)).toHaveLength(1);
+  });
+
   test("records the signature, sends the code and answers with the challenge sent", async () => {
     const replica = service.replica();
     const command = aStartCommand();
