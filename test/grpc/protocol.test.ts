@@ -240,6 +240,33 @@ describe("A handler of a unary call", () => {
     }
   });
 
+  it.each([
+    ["application/grpc", start],
+    ["application/grpc+proto", start],
+    ["application/grpc", watch],
+  ])("is at fault where its answer cannot be written: %s %s", async (contentType, path) => {
+    const impossible = { signature: { expiresAt: { seconds: "soon" } } } as never;
+    await using server = await runServer({
+      routes: (routes, closing) =>
+        routes.service(SignatureService, {
+          ...signatureService(new SignatureUseCases().deps(closing)),
+          startSignature: () => impossible,
+          async *watchSignature() {
+            yield impossible;
+          },
+        }),
+    });
+    using raw = await rawConnection(server.address);
+    const request = path === start ? body : envelope(new Uint8Array());
+    const refused = await answerOf(
+      raw.send(path, { body: request, headers: { "content-type": contentType } }),
+    );
+    expect(refused).toMatchObject({ "grpc-status": "13", "grpc-message": "internal%20error" });
+    expect(server.calls.ended.at(-1) ?? (await server.calls.of(path.split("/")[1] ?? ""))).toMatchObject({
+      reason: "INTERNAL",
+    });
+  });
+
   it("keeps the status of its error after it has streamed answers", async () => {
     const broken = await grpcError(
       (async () => {
