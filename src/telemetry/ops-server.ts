@@ -39,7 +39,7 @@ async function answerTo(options: OpsOptions, request: IncomingMessage): Promise<
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, type: plain, body: "method not allowed\n" };
   }
-  switch (pathOf(request)) {
+  switch (request.url?.split("?", 1)[0]) {
     case "/metrics":
       return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: await options.metrics() };
     case "/livez":
@@ -53,11 +53,6 @@ async function answerTo(options: OpsOptions, request: IncomingMessage): Promise<
     }
   }
   return { status: 404, type: plain, body: "not found\n" };
-}
-
-/** Proxies send targets in absolute form (RFC 9112, 3.2.2). */
-function pathOf({ url = "" }: IncomingMessage): string | undefined {
-  return url.replace(/^https?:\/\/[^/?#]*/i, "").split("?", 1)[0];
 }
 
 function readyz({ ready, checks }: ReadinessReport): Answer {
