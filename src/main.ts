@@ -25,6 +25,7 @@ import { createInstruments } from "./telemetry/instruments.ts";
 import { createLogger } from "./telemetry/logger.ts";
 import { TelemetryObserver } from "./telemetry/observer.ts";
 import { checkNames, Readiness } from "./telemetry/readiness.ts";
+import { faultTexts, RepeatedFaults } from "./telemetry/repeated-faults.ts";
 import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "./telemetry/runtime-metrics.ts";
 import { startTelemetry } from "./telemetry/sdk.ts";
@@ -48,7 +49,8 @@ async function start(
   const readable = [...secretsShown, ...scrubEnvironment(process.env, headerVariables)];
   const { tracing } = telemetry;
   const instruments = createInstruments(telemetry.meter);
-  const observer = new TelemetryObserver({ logger, instruments, now: Date.now });
+  const faults = new RepeatedFaults({ logger, now: () => clock.now() });
+  const observer = new TelemetryObserver({ logger, instruments, faults, now: Date.now });
   const rpcTelemetry = new RpcTelemetry({ logger, instruments, tracing });
   const readiness = new Readiness({ checks: checkNames, now: () => new Date() });
 
@@ -93,7 +95,7 @@ async function start(
   const http = await listenHttp(
     config.http,
     (request, response) => handleHttp(request, response),
-    (cause) => logger.error("http request failed", {}, cause),
+    (cause) => faults.failed(faultTexts.http, "http", cause),
     { keepAliveMs: config.httpKeepAliveMs },
   );
   const publicUrl = config.publicUrl ?? (config.sandbox ? http.url : undefined);
@@ -126,7 +128,7 @@ async function start(
 
   const inbox = sandbox && (await import("./sandbox/inbox.ts")).inboxHandler(sandbox.double);
   handleHttp = httpRoutes({
-    ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, logger, inbox },
+    ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, faults, inbox },
   });
 
   const handshakes = new HandshakeTelemetry({ logger, instruments, now: () => clock.now() });
@@ -154,7 +156,8 @@ async function start(
   });
 
   const [sweepEnd, watchEnd] = [new AbortController(), new AbortController()];
-  const watching = watchDatabase({ database, clock, readiness }, watchEnd.signal);
+  const watching = watchDatabase({ database, clock, readiness, faults }, watchEnd.signal);
+  const faultLines = setInterval(() => faults.check(), 5000).unref();
   const sweeping = sweep.run(sweepEnd.signal);
   readiness.set("draining", "ok");
   const listeners = { grpc: httpUrl(grpc.address), http: http.url, ops: ops.url };
@@ -171,6 +174,7 @@ async function start(
     await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock), receipts.stored()]);
     watchEnd.abort();
     await watching;
+    clearInterval(faultLines);
     tls?.stop();
     unobserve();
     inbox?.close();

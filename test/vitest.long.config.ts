@@ -8,6 +8,7 @@ export const longTests = [
   "test/conformance/suites.test.ts",
   "test/deploy/buildah.test.ts",
   "test/deploy/image.test.ts",
+  "test/main/watch-writes.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
   "test/system/late-acceptance.test.ts",

@@ -61,7 +61,9 @@ export type Observation =
   /** A statement that calls shared was undone for the sake of one, and they were asked for again. */
   | { readonly type: "statement_repeated"; readonly statement: string; readonly calls: number }
   /** A step outside a call could not be done; it is tried again. */
-  | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown };
+  | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown }
+  /** The first time that it could be done again. */
+  | { readonly type: "upkeep_recovered"; readonly step: string };
 
 export interface Observer {
   observe(observation: Observation): void;

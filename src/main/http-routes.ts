@@ -1,4 +1,4 @@
-import type { Logger } from "../telemetry/logger.ts";
+import { faultTexts, type RepeatedFaults } from "../telemetry/repeated-faults.ts";
 import { type StatusCallbackDeps, statusCallbackHandler } from "../twilio/status-callback.ts";
 import type { RecordReceipt } from "../usecases/record-receipt.ts";
 import { loopbackNames, onlyHosts } from "./allowed-hosts.ts";
@@ -10,13 +10,13 @@ interface Deps extends Omit<StatusCallbackDeps, "publicUrl" | "record"> {
   /** Undefined: Twilio cannot reach us, so there are no receipts. */
   readonly publicUrl: string | undefined;
   readonly recordReceipt: RecordReceipt;
-  readonly logger: Logger;
+  readonly faults: RepeatedFaults;
   /** The sandbox's page, which answers what is meant for it. */
   readonly inbox: Inbox | undefined;
 }
 
 /** What HTTP_LISTEN serves: Twilio's receipts and, in the sandbox, the inbox. */
-export function httpRoutes({ publicUrl, recordReceipt, logger, inbox, ...deps }: Deps): HttpHandler {
+export function httpRoutes({ publicUrl, recordReceipt, faults, inbox, ...deps }: Deps): HttpHandler {
   const callbacks =
     publicUrl === undefined
       ? undefined
@@ -25,8 +25,9 @@ export function httpRoutes({ publicUrl, recordReceipt, logger, inbox, ...deps }:
           async record(receipt) {
             try {
               await recordReceipt.execute(receipt);
+              faults.recovered(faultTexts.receipt, "receipt");
             } catch (error) {
-              logger.error("receipt not recorded", { challenge_id: receipt.challengeId }, error);
+              faults.failed(faultTexts.receipt, "receipt", error);
               throw error;
             }
           },

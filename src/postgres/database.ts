@@ -35,6 +35,7 @@ export class Database {
   /** Undefined while the database is away. */
   #sql: Sql | undefined;
   #probe: Sql | undefined;
+  #apart: Sql | undefined;
   readonly #clock: () => Date | undefined;
   readonly #onClose: () => Promise<void>;
 
@@ -82,13 +83,28 @@ export class Database {
     return answer;
   }
 
+  /** Works over a connection of its own, beside the pool and whoever waits for it; a new one after a failure. */
+  async apart<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    this.#apart ??= this.#openProbe();
+    const sql = this.#apart;
+    try {
+      return await work(sql);
+    } catch (error) {
+      if (this.#apart === sql) this.#apart = undefined;
+      void sql.end({ timeout: 0 });
+      throw error;
+    }
+  }
+
   /**
    * Gives the connections up: calls under way are rejected, and later ones refused at once, until `find`.
    * A connection whose packets vanish would hold its call, and its place in the pool, for a quarter of an hour.
    */
   lose(): void {
     void this.#sql?.end({ timeout: 0 });
+    void this.#apart?.end({ timeout: 0 });
     this.#sql = undefined;
+    this.#apart = undefined;
   }
 
   /** The database is back: new connections are made as they are needed. */
@@ -103,7 +119,8 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#sql?.end({ timeout: 5 }), this.#probe?.end({ timeout: 0 })]);
+    const beside = [this.#probe, this.#apart].map((sql) => sql?.end({ timeout: 0 }));
+    await Promise.all([this.#sql?.end({ timeout: 5 }), ...beside]);
     await this.#onClose();
   }
 }

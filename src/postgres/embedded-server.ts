@@ -16,7 +16,7 @@ const retryMs = 5_000;
 
 // For a small machine. Statements and their values never reach the log: below LOG nothing is written, and
 // no failing statement with what remains.
-const settings = {
+const usualSettings = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
   max_connections: "100",
@@ -35,6 +35,12 @@ const settings = {
   log_min_error_statement: "panic",
   log_error_verbosity: "terse",
   log_checkpoints: "off",
+};
+
+type StartOptions = {
+  port: number | undefined;
+  log: (line: string) => void;
+  settings: Readonly<Record<string, string>>;
 };
 
 export type Server = { port: number; stop(): Promise<void> };
@@ -76,9 +82,18 @@ function isReady(child: ChildProcess, files: string): boolean {
   return Number(lines[0]) === child.pid && lines[7]?.trim() === "ready";
 }
 
-async function attempt(home: Home, binaries: string, port: number, log: ServerLog, signal?: AbortSignal) {
+async function attempt(
+  home: Home,
+  binaries: string,
+  settings: Readonly<Record<string, string | number>>,
+  log: ServerLog,
+  signal?: AbortSignal,
+) {
   const files = join(home.directory, "data");
-  const args = Object.entries({ ...settings, port }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const args = Object.entries({ ...usualSettings, ...settings }).flatMap(([name, value]) => [
+    "-c",
+    `${name}=${value}`,
+  ]);
   log.beginAttempt();
   const child = spawn(join(binaries, "bin/postgres"), ["-D", files, ...args], {
     ...home.user,
@@ -116,7 +131,7 @@ async function attempt(home: Home, binaries: string, port: number, log: ServerLo
 export async function startServer(
   home: Home,
   binaries: string,
-  { port: wanted, log }: { port: number | undefined; log: (line: string) => void },
+  { port: wanted, log, settings }: StartOptions,
   signal?: AbortSignal,
 ): Promise<Server> {
   const serverLog = new ServerLog(join(home.directory, "server.log"));
@@ -124,7 +139,7 @@ export async function startServer(
   for (;;) {
     const port = wanted ?? (await findFreePort(rememberedPort(home.directory)));
     try {
-      const { child, stop } = await attempt(home, binaries, port, serverLog, signal);
+      const { child, stop } = await attempt(home, binaries, { ...settings, port }, serverLog, signal);
       rememberPort(home.directory, port);
       let stopping: Promise<void> | undefined;
       child.once("exit", (code, killed) => {

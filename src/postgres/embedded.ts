@@ -18,6 +18,8 @@ export type EmbeddedPostgresOptions = {
   binaries?: string;
   /** Where root keeps what its server's unprivileged user cannot reach otherwise. */
   systemDirs?: readonly string[];
+  /** Of the server, over the usual ones. */
+  settings?: Readonly<Record<string, string>>;
 };
 
 /** `url` holds the password: never log it. */
@@ -43,6 +45,7 @@ export async function startEmbeddedPostgres(
     log = () => {},
     binaries: source,
     systemDirs = systemDirectories,
+    settings = {},
   }: EmbeddedPostgresOptions,
   signal?: AbortSignal,
 ): Promise<EmbeddedPostgres> {
@@ -59,7 +62,7 @@ export async function startEmbeddedPostgres(
     const binaries = await findBinaries({ ...(source ? { source } : {}), user: home.user, copyTo }, signal);
     const password = await openCluster(home, binaries, signal);
     await stopOrphan(join(home.directory, "data"), log);
-    const server = await startServer(home, binaries, { port, log }, signal);
+    const server = await startServer(home, binaries, { port, log, settings }, signal);
     return {
       url: `postgres://${role}:${password}@127.0.0.1:${server.port}/postgres`,
       port: server.port,

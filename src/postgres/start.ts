@@ -30,7 +30,7 @@ export interface Started {
  * statement counts no row twice. Only a limit that is reached while the statement waits for its row ends all of it.
  */
 export async function recordStarts(
-  db: Database,
+  db: Pick<Database, "sql" | "now">,
   starts: readonly Start[],
 ): Promise<(Started | Failure | undefined)[]> {
   const { sql } = db;

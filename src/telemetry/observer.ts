@@ -4,10 +4,12 @@ import type { Instruments } from "./instruments.ts";
 import type { Logger } from "./logger.ts";
 import { metricDefinitions } from "./metric-definitions.ts";
 import { boundedErrorCode } from "./provider-error-code.ts";
+import { faultTexts, type RepeatedFaults } from "./repeated-faults.ts";
 
 interface Deps {
   readonly logger: Logger;
   readonly instruments: Instruments;
+  readonly faults: RepeatedFaults;
   /** Milliseconds since 1970, as the ids of challenges count them. */
   readonly now: () => number;
 }
@@ -70,6 +72,9 @@ export class TelemetryObserver implements Observer {
         break;
       case "upkeep_failed":
         this.#upkeepFailed(observation);
+        break;
+      case "upkeep_recovered":
+        this.#deps.faults.recovered(faultTexts.upkeep, observation.step);
         break;
       default:
         observation satisfies never;
@@ -185,7 +190,7 @@ export class TelemetryObserver implements Observer {
 
   #upkeepFailed({ step, cause }: Of<"upkeep_failed">): void {
     this.#deps.instruments.upkeepFailures.add(1, { step: knownStep(step) });
-    this.#deps.logger.error("upkeep failed", { step }, cause);
+    this.#deps.faults.failed(faultTexts.upkeep, step, cause);
   }
 
   #countAccountRefusal(seenIn: "answer" | "receipt", errorCode: string): void {

@@ -9,6 +9,7 @@ export type CheckState = (typeof checkStates)[number];
 export const checkDetails = [
   "starting",
   "unreachable",
+  "unwritable",
   "behind",
   "missing",
   "stale",

@@ -17,6 +17,7 @@ export class KeepReceipts {
   readonly #deps: Deps;
   #waiting: KeptReceipt[] = [];
   #storing: Promise<void> | undefined;
+  #failing = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -39,7 +40,10 @@ export class KeepReceipts {
       const some = this.#waiting.splice(0, batch);
       try {
         await this.#deps.closings.keepReceipts(some);
+        if (this.#failing) this.#deps.observer.observe({ type: "upkeep_recovered", step: "keep_receipts" });
+        this.#failing = false;
       } catch (cause) {
+        this.#failing = true;
         this.#deps.observer.observe({ type: "upkeep_failed", step: "keep_receipts", cause });
       }
     }

@@ -26,6 +26,7 @@ export class SignatureChanges {
   readonly #deps: Deps;
   readonly #waiters = new Map<string, Set<Waiter>>();
   #polling = false;
+  #failing = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -66,7 +67,10 @@ export class SignatureChanges {
           const versions = await reader.versions(ids.slice(from, from + batch));
           for (const [id, version] of versions) this.#wake(id, version);
         }
+        if (this.#failing) observer.observe({ type: "upkeep_recovered", step: "watch" });
+        this.#failing = false;
       } catch (cause) {
+        this.#failing = true;
         observer.observe({ type: "upkeep_failed", step: "watch", cause });
       }
     }

@@ -40,6 +40,7 @@ const lookAgainMs = 30_000;
 /** Does what falls due without a caller, in every replica: leases that ran out, expiry, erasure, upkeep. */
 export class Sweep {
   readonly #deps: Deps;
+  readonly #failing = new Set<string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -106,9 +107,11 @@ export class Sweep {
   async #step(step: string, run: () => Promise<number>): Promise<void> {
     try {
       for (let round = 0; round < 10; round += 1) {
-        if ((await run()) < batch) return;
+        if ((await run()) < batch) break;
       }
+      if (this.#failing.delete(step)) this.#deps.observer.observe({ type: "upkeep_recovered", step });
     } catch (cause) {
+      this.#failing.add(step);
       this.#deps.observer.observe({ type: "upkeep_failed", step, cause });
     }
   }

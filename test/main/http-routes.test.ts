@@ -6,6 +6,7 @@ import { listenHttp } from "../../src/main/http-listener.ts";
 import { httpRoutes } from "../../src/main/http-routes.ts";
 import { inboxHandler } from "../../src/sandbox/inbox.ts";
 import { webhookSignature } from "../../src/sandbox/webhook-signature.ts";
+import { RepeatedFaults } from "../../src/telemetry/repeated-faults.ts";
 import type { RecordReceipt } from "../../src/usecases/record-receipt.ts";
 import { startTwilio } from "../support/twilio-sandbox.ts";
 import { capturedLog } from "../telemetry/captured-log.ts";
@@ -23,7 +24,8 @@ async function served() {
   const { logger } = await capturedLog();
   const inbox = inboxHandler(twilio);
   const handler = httpRoutes({
-    ...{ publicUrl, logger, inbox, clock: systemClock, credentials: () => credentials },
+    faults: new RepeatedFaults({ logger, now: () => 0 }),
+    ...{ publicUrl, inbox, clock: systemClock, credentials: () => credentials },
     ...{ refreshCredentials: async () => undefined, evidenceKey: () => evidence },
     recordReceipt: recordReceipt as unknown as RecordReceipt,
   });

@@ -60,6 +60,7 @@ export function everyObservation(): Observation[] {
       (statement) => ({ type: "statement_repeated", statement, calls: 20 }) as const,
     ),
     { type: "duplicate_sent", providerChallengeId: sid, ...ids },
+    { type: "upkeep_recovered", step: "expire" },
     ...["expire", "http", "another"].flatMap((step) =>
       foreignErrors().map((cause) => ({ type: "upkeep_failed", step, cause }) as const),
     ),

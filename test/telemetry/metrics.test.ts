@@ -6,6 +6,7 @@ import { metricDefinitions } from "../../src/telemetry/metric-definitions.ts";
 import { TelemetryObserver } from "../../src/telemetry/observer.ts";
 import { providerMetrics } from "../../src/telemetry/provider-metrics.ts";
 import { checkNames, Readiness } from "../../src/telemetry/readiness.ts";
+import { RepeatedFaults } from "../../src/telemetry/repeated-faults.ts";
 import { RpcTelemetry } from "../../src/telemetry/rpc-telemetry.ts";
 import { observeRuntime } from "../../src/telemetry/runtime-metrics.ts";
 import { challengeMadeAt, errorCodes, everyObservation, ids, sid } from "./every-observation.ts";
@@ -207,7 +208,12 @@ const sources = {
 };
 
 async function driveEverything({ telemetry, instruments, logger }: StartedTelemetry): Promise<() => void> {
-  const observer = new TelemetryObserver({ logger, instruments, now: () => challengeMadeAt + 2000 });
+  const observer = new TelemetryObserver({
+    logger,
+    instruments,
+    faults: new RepeatedFaults({ logger, now: () => 0 }),
+    now: () => challengeMadeAt + 2000,
+  });
   for (const observation of everyObservation()) observer.observe(observation);
   const listener: PolicyListener = providerMetrics({ instruments, logger, provider: "twilio" });
   for (const errorCode of errorCodes) {

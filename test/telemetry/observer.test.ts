@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Observation } from "../../src/domain/observation.ts";
 import { TelemetryObserver } from "../../src/telemetry/observer.ts";
+import { RepeatedFaults } from "../../src/telemetry/repeated-faults.ts";
 import { challengeMadeAt, everyObservation, ids, sid } from "./every-observation.ts";
 import { personal, phone } from "./foreign-errors.ts";
 import { sampleOf, startedTelemetry } from "./started-telemetry.ts";
@@ -8,7 +9,12 @@ import { sampleOf, startedTelemetry } from "./started-telemetry.ts";
 async function observed(...observations: Observation[]) {
   await using started = await startedTelemetry();
   const { logger, instruments, lines } = started;
-  const observer = new TelemetryObserver({ logger, instruments, now: () => challengeMadeAt + 2000 });
+  const observer = new TelemetryObserver({
+    logger,
+    instruments,
+    faults: new RepeatedFaults({ logger, now: () => 0 }),
+    now: () => challengeMadeAt + 2000,
+  });
   for (const observation of observations) observer.observe(observation);
   const series = await started.series();
   const value = (name: string, labels?: Record<string, string>) => sampleOf(series, name, labels);
