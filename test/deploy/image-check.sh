@@ -19,9 +19,12 @@ cp "$(realpath node_modules/node/bin/node)" "$BASE/usr/local/bin/node"
 mkdir -p "$BASE/usr/local/lib/node_modules"
 cp -r "$npm" "$BASE/usr/local/lib/node_modules/"
 ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$BASE/usr/local/bin/npm"
+# The authorities of this machine, for a registry behind a bank's own.
+mkdir -p "$BASE/etc/ssl/certs"
+cat /etc/ssl/certs/ca-certificates.crt ${NODE_EXTRA_CA_CERTS:+"$NODE_EXTRA_CA_CERTS"} > "$BASE/etc/ssl/certs/node.crt"
 tar -C "$BASE" -cf "$work/base.tar" --exclude='./proc/*' --exclude='./sys/*' .
 
-printf 'FROM scratch\nADD base.tar /\n' > "$work/Dockerfile"
+printf 'FROM scratch\nADD base.tar /\nENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/node.crt\n' > "$work/Dockerfile"
 for image in $(sed -nE 's/^FROM ([^ ]+).*/\1/p' .deploy/Dockerfile | grep -v '^scratch$'); do
   case $image in *.*/*) ;; *) image=docker.io/library/$image ;; esac
   # shellcheck disable=SC2086 # the options are words
