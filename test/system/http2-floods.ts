@@ -34,7 +34,7 @@ export const floods: readonly {
         frameOf(frame.headers, flag.endHeaders | flag.endStream, 2 * n + 1, callHead(get)),
         frameOf(frame.reset, 0, 2 * n + 1, Buffer.from([0, 0, 0, 8])),
       ]),
-    times: 1500,
+    times: 5000,
     ends: true,
   },
   {
