@@ -35,20 +35,19 @@ function plainText(text: string): string {
     .normalize("NFKC")
     .replace(/[\p{Cc}\p{Z}\u2800]/gu, " ")
     .replace(/[\p{Cf}\p{Co}\p{Cs}\p{Cn}\p{Default_Ignorable_Code_Point}]/gu, "");
-  const lost = Array.from(visible).some((character) => isTelling(character) && toGsm7(character) === "");
-  return oneLine(lost ? inOwnScript(visible) : toGsm7(visible));
+  return oneLine(losesLetters(visible) ? inOwnScript(visible) : toGsm7(visible));
 }
 
-function isTelling(character: string): boolean {
-  return character > "\x7f" && /[\p{L}\p{Nd}]/u.test(character);
+function losesLetters(text: string): boolean {
+  for (const [character] of text.matchAll(/(?![\0-\x7f])[\p{L}\p{Nd}]/gu)) {
+    if (toGsm7(character) === "") return true;
+  }
+  return false;
 }
 
 /** Letters, their marks and digits as they are, and of all else only what GSM-7 has: no emoji, no odd digits. */
 function inOwnScript(text: string): string {
-  return Array.from(text, (character) => {
-    if (/[\p{L}\p{M}\p{Nd}]/u.test(character)) return character;
-    return toGsm7(character) || " ";
-  }).join("");
+  return text.replace(/[^\p{L}\p{M}\p{Nd}\0-\x7f]/gu, (sign) => toGsm7(sign) || " ");
 }
 
 function hidden(plain: string): string {
