@@ -13,6 +13,7 @@ const usage = `npm run admin -- <command> --as <your name>
 
   show <signature id>             the signature, its challenges and its timeline
   stuck                           challenges in doubt, given up, or waiting for a replica
+  lockouts                        customers locked out after wrong codes; free-customer frees one
   resend <signature id>           sends the code again (cooldown and ceiling apply)
   abort <signature id> [--note]   ends the signature
   requeue <signature id>          takes a given-up challenge up again
@@ -36,7 +37,7 @@ const aboutSignature = new Set([
   "free-number",
 ]);
 const aboutBreaker = new Set(["open-breaker", "close-breaker"]);
-const commands = new Set([...aboutSignature, ...aboutBreaker, "show", "stuck", "purge"]);
+const commands = new Set([...aboutSignature, ...aboutBreaker, "show", "stuck", "lockouts", "purge"]);
 
 /** Longest that the tool waits for a replica; the order stands even after that. */
 const waitMs = 30_000;
@@ -104,6 +105,18 @@ async function run(call: Call, database: Database): Promise<0 | 1> {
         );
       }
       console.log(`${stuck.length} stuck`);
+      return 0;
+    }
+    case "lockouts": {
+      const lockouts = await desk.lockouts(500);
+      for (const { signatureId, caller, since, until, failures, steps } of lockouts) {
+        const end = until === null ? "until freed" : `until ${until.toISOString()}`;
+        const scope = caller === null ? "for all callers" : `for ${caller}`;
+        console.log(
+          `${signatureId}  since ${since.toISOString()}  ${end}  ${scope}  ${failures} failures, lockout ${steps}`,
+        );
+      }
+      console.log(`${lockouts.length} locked out`);
       return 0;
     }
     case "purge": {

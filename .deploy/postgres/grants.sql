@@ -16,7 +16,7 @@ grant update (next_at) on provider_rate to signature_runtime;
 grant update (taken_until, done_at, result) on operator_order to signature_runtime;
 -- Kept for minutes or days, then removed by the service itself.
 grant select, insert, update, delete
-  on idempotency_key, customer_guard, phone_guard, caller_grants, prefix_traffic, caller_traffic, message_budget to signature_runtime;
+  on idempotency_key, customer_guard, phone_guard, lockout, caller_grants, prefix_traffic, caller_traffic, message_budget to signature_runtime;
 
 revoke execute on function remove_closed_signatures from public;
 grant execute on function remove_closed_signatures to signature_runtime;

@@ -43,32 +43,36 @@ function readPrices(env: Environment, path: string): PriceTable {
   let document: unknown;
   try {
     if (statSync(path).size > mostBytes) {
-      env.fault(name, `${path} is larger than ${mostBytes >> 10} KiB`);
+      env.fault(name, `names a file that is larger than ${mostBytes >> 10} KiB`);
       return noPrices;
     }
     document = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code !== undefined;
-    env.fault(name, missing ? `${path} cannot be read: check path and rights` : `${path} is not JSON`);
+    env.fault(
+      name,
+      missing ? "names a file that cannot be read: check path and rights" : "names a file that is not JSON",
+    );
     return noPrices;
   }
   const faults: string[] = [];
   const prices = parsePrices(document, faults);
-  for (const fault of faults) env.fault(name, `${path}: ${fault}`);
+  for (const fault of faults) env.fault(name, `names a file whose ${fault}`);
   return prices;
 }
 
 /** Reads `{"currency":"EUR","providers":{"twilio":{"*":0.09,"ES":0.065}}}`: what one part of a message costs. */
 function parsePrices(document: unknown, faults: string[]): PriceTable {
   if (!isObject(document) || !isObject(document["providers"])) {
-    faults.push('must be an object with "currency" and "providers"');
+    faults.push('top level must be an object with "currency" and "providers"');
     return noPrices;
   }
   const { currency, providers, ...rest } = document;
   if (typeof currency !== "string" || minorDigits(currency) === undefined) {
     faults.push("currency must be an ISO 4217 code");
   }
-  for (const unknown of Object.keys(rest).slice(0, 10)) faults.push(`unknown key ${JSON.stringify(unknown)}`);
+  for (const unknown of Object.keys(rest).slice(0, 10))
+    faults.push(`key ${JSON.stringify(unknown)} is not known`);
   const micros: Record<string, Record<string, number>> = {};
   for (const [provider, byCountry] of Object.entries(providers)) {
     micros[provider] = parseCountries(byCountry, `providers.${provider}`, faults);

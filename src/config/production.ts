@@ -56,7 +56,7 @@ export function checkProduction(
     ["no-phone-limit", "SIGNATURE_LIMIT_PHONE_PER_10_MINUTES", signature.limits.phonePer10Minutes === 0],
     ["no-caller-limit", "SIGNATURE_LIMIT_CALLER_PER_SECOND", signature.limits.callerPerSecond === 0],
     ["no-message-rate", "TWILIO_MESSAGES_PER_SECOND", twilio.messagesPerSecond === 0],
-    ["no-lockout", "SIGNATURE_BLOCK_FAILURES", signature.block.failures === 0],
+    ["no-lockout", "SIGNATURE_BLOCK_FAILURES", signature.lockout.failures === 0],
     ["no-breaker", "TWILIO_BREAKER_FAILURE_RATE", twilio.breaker === undefined],
     ["no-pumping-guard", "SIGNATURE_PUMPING_GUARD", signature.pumping.guard === "off"],
     ["all-countries", "SIGNATURE_ALLOWED_COUNTRIES", signature.allowedCountries === "*"],

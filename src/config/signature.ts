@@ -1,3 +1,4 @@
+import type { LockoutRules } from "../domain/limits.ts";
 import { canonicalLocale } from "../domain/locale.ts";
 import { languages } from "../domain/message-templates.ts";
 import { newestTextVersion } from "../domain/message-texts.ts";
@@ -35,7 +36,7 @@ export interface SignatureConfig {
     readonly homeCountries: ReadonlySet<string>;
   };
   readonly budget: BudgetConfig;
-  readonly block: { readonly failures: number; readonly windowMs: number; readonly blockMs: number };
+  readonly lockout: LockoutRules;
 }
 
 export function readSignature(env: Environment, sandbox: boolean): SignatureConfig {
@@ -60,11 +61,7 @@ export function readSignature(env: Environment, sandbox: boolean): SignatureConf
     },
     pumping: readPumping(env, sandbox),
     budget: readBudget(env),
-    block: {
-      failures: env.whole("SIGNATURE_BLOCK_FAILURES", 5, 0, 100),
-      windowMs: env.number("SIGNATURE_BLOCK_WINDOW_SECONDS", 3600, 1, 86_400) * 1000,
-      blockMs: env.number("SIGNATURE_BLOCK_SECONDS", 900, 1, 86_400) * 1000,
-    },
+    lockout: readLockout(env),
   };
 }
 
@@ -121,4 +118,32 @@ function readNumberTypes(env: Environment): ReadonlySet<NumberType> | "*" {
     env.fault(name, `must be * alone, or some of ${numberTypes.join(", ")}, separated by commas`);
   }
   return new Set(types);
+}
+
+const defaultSteps = [900, 3600, 86_400] as const;
+/** A lockout that lasts longer than a month is one until the customer is freed. */
+const longestStep = 31 * 86_400;
+
+function readLockout(env: Environment): LockoutRules {
+  const [stepsName, firstName] = ["SIGNATURE_LOCKOUT_STEPS", "SIGNATURE_BLOCK_SECONDS"] as const;
+  const first = env.number(firstName, defaultSteps[0], 1, 86_400);
+  const given = env.list(stepsName);
+  if (given !== undefined && env.text(firstName) !== undefined) {
+    env.fault(stepsName, `and ${firstName} exclude each other: the first step is what ${firstName} says`);
+  }
+  const steps = given?.map(Number) ?? defaultSteps.map((step) => Math.max(step, first));
+  if (given === undefined) steps[0] = first;
+  const isGood = (step: number, n: number) =>
+    Number.isFinite(step) && step >= 1 && step <= longestStep && step >= (steps[n - 1] ?? 0);
+  if (steps.length === 0 || steps.length > 10 || !steps.every(isGood)) {
+    env.fault(
+      stepsName,
+      `must be 1 to 10 numbers of seconds from 1 to ${longestStep}, none below the one before`,
+    );
+  }
+  return {
+    failures: env.whole("SIGNATURE_BLOCK_FAILURES", 5, 0, 100),
+    windowMs: env.number("SIGNATURE_BLOCK_WINDOW_SECONDS", 3600, 1, 86_400) * 1000,
+    stepsMs: steps.map((step) => step * 1000),
+  };
 }

@@ -46,19 +46,12 @@ export function checkTiming(env: Environment, { twilio, signature }: Timing): vo
   checkLease(env, { twilio, signature }, atLeast);
   checkBudget(twilio, atLeast);
 
-  const { resendCooldownMs, resendMax, attempts, block } = signature;
+  const { resendCooldownMs, resendMax } = signature;
   if (resendMax > 0 && resendCooldownMs >= defaultTtlMs) {
     env.fault(
       "SIGNATURE_RESEND_SECONDS",
       `is ${resendCooldownMs / 1000} and must be less than ${defaultTtlMs / 1000}, when a code is dead: lower it, or ` +
         `set SIGNATURE_RESEND_MAX (${resendMax}) to 0`,
-    );
-  }
-  if (block.failures > 0 && block.failures < attempts) {
-    env.fault(
-      "SIGNATURE_BLOCK_FAILURES",
-      `is ${block.failures} and must be 0 or at least SIGNATURE_ATTEMPTS (${attempts}): the customer would be blocked ` +
-        "before the attempts of one signature are used; raise it, or lower SIGNATURE_ATTEMPTS",
     );
   }
   const { breaker } = twilio;

@@ -1,3 +1,4 @@
+import type { Lockout } from "./limits.ts";
 import type { ProviderOutcome } from "./provider.ts";
 import type { SignatureStatus } from "./signature.ts";
 import type { AcceptanceSource } from "./stores.ts";
@@ -42,6 +43,12 @@ export type Observation =
       readonly errorCode: string;
       readonly accountAtFault?: boolean;
     } & OfChallenge)
+  /** Wrong codes in a row have locked a customer out for a caller; the signature is the one of the last of them. */
+  | ({
+      readonly type: "customer_locked_out";
+      readonly caller: string;
+      readonly signatureId: string;
+    } & Lockout)
   /** Many messages, and few completions: of a prefix's first digits, a country's small prefixes, or a caller. */
   | {
       readonly type: "pumping_suspected";

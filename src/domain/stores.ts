@@ -1,7 +1,7 @@
 import type { Channel } from "./challenge.ts";
 import type { DeliveryReceipt } from "./delivery-receipt.ts";
 import type { DestinationCommitment } from "./destination.ts";
-import type { BlockRules, MessageLimits, StartLimits } from "./limits.ts";
+import type { Lockout, LockoutRules, MessageLimits, StartLimits } from "./limits.ts";
 import type { TextStyle } from "./message-texts.ts";
 import type { ProviderResult } from "./provider.ts";
 import type { CompletionProof, Consent, TextOrigin } from "./receipt.ts";
@@ -165,9 +165,13 @@ export type Verdict = "match" | "code_mismatch" | "transaction_mismatch";
 
 export type Completion =
   | { readonly outcome: "completed"; readonly signature: Signature; readonly proof: CompletionProof }
-  | { readonly outcome: "rejected"; readonly attemptsRemaining: number }
+  | {
+      readonly outcome: "rejected";
+      readonly attemptsRemaining: number;
+      readonly lockout?: Lockout | undefined;
+    }
   /** This wrong code was the last. */
-  | { readonly outcome: "failed" }
+  | { readonly outcome: "failed"; readonly lockout?: Lockout | undefined }
   | { readonly outcome: "closed"; readonly status: SignatureStatus };
 
 export type Abortion =
@@ -191,7 +195,7 @@ export interface ClosingStore {
     caller: string,
     signatureId: string,
     verdict: Verdict,
-    block: BlockRules,
+    lockout: LockoutRules,
     consent?: Consent,
   ): Promise<Completion | undefined>;
   /** Keeps each where its signature has none yet. */

@@ -1,5 +1,6 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { Channel } from "../domain/challenge.ts";
+import { countedCustomerId } from "../domain/customer-id.ts";
 import { Faults } from "../domain/faults.ts";
 import { canonicalLocale, longestLocale } from "../domain/locale.ts";
 import { isCode } from "../domain/one-time-code.ts";
@@ -40,6 +41,9 @@ export function startCommand(
   const warnings: Warning[] = [];
   const idempotencyKey = parseIdempotencyKey(faults, request.idempotencyKey);
   const customerId = faults.text("customer_id", request.customerId, 1, 128);
+  if (customerId !== "" && countedCustomerId(customerId) === "") {
+    faults.add("customer_id", "must have a visible character");
+  }
   const phoneNumber = parsePhoneNumber(faults, "phone_number", request.phoneNumber);
   if (request.transaction === undefined) faults.add("transaction", "is required");
   const signed = request.transaction && toTransaction(faults, request.transaction);

@@ -55,7 +55,7 @@ export type UseCases = ReturnType<typeof buildUseCases>;
 export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const { stores, keys, texts, clock, random, observer } = ports;
   const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
-  const { leaseMs, limits, block, attempts } = config.signature;
+  const { leaseMs, limits, lockout, attempts } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
 
   const inFlight = new InFlight(observer);
@@ -90,7 +90,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });
   const receipts = new KeepReceipts({ closings, observer });
   const completeSignature = new CompleteSignature({
-    ...{ closings, receipts, keys, texts, observer, block, pumping },
+    ...{ closings, receipts, keys, texts, observer, lockout, pumping },
   });
   const abortSignature = new AbortSignature({ closings, reader, observer });
 

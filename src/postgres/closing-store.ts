@@ -1,4 +1,4 @@
-import type { BlockRules } from "../domain/limits.ts";
+import type { LockoutRules } from "../domain/limits.ts";
 import type { Consent } from "../domain/receipt.ts";
 import type { AbortReason, SignatureStatus } from "../domain/signature.ts";
 import { openStatuses } from "../domain/signature.ts";
@@ -39,10 +39,10 @@ export class PostgresClosingStore implements ClosingStore {
     caller: string,
     signatureId: string,
     verdict: Verdict,
-    block: BlockRules,
+    lockout: LockoutRules,
     consent?: Consent,
   ): Promise<Completion | undefined> {
-    return this.#completions.record({ caller, signatureId, verdict, block, consent });
+    return this.#completions.record({ caller, signatureId, verdict, lockout, consent });
   }
 
   async keepReceipts(receipts: readonly KeptReceipt[]): Promise<void> {

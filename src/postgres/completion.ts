@@ -1,13 +1,14 @@
-import type { BlockRules } from "../domain/limits.ts";
+import type { Lockout, LockoutRules } from "../domain/limits.ts";
 import type { Consent } from "../domain/receipt.ts";
 import { openStatuses, type SignatureStatus } from "../domain/signature.ts";
 import type { Completion, Verdict } from "../domain/stores.ts";
-import { blocked, blockedMs, freedMessages, judgedCodes, refusedIfCodeBlocked } from "./block.ts";
 import { closedChallenges, closedSignature } from "./closing.ts";
 import { messagesBefore } from "./consent-receipt.ts";
 import { type Database, recordset } from "./database.ts";
 import { refusalBy } from "./errors.ts";
 import { Gathering, type OnRepeat, writingPaceMs } from "./gathering.ts";
+import { blocksOf, freedMessages } from "./guards.ts";
+import { blockOf, isLockedOut, judgedCodes, lockoutOf, refusedIfCodeBlocked } from "./lockout.ts";
 import {
   challengeParts,
   type SignatureRow,
@@ -21,7 +22,7 @@ interface Judgement {
   readonly caller: string;
   readonly signatureId: string;
   readonly verdict: Verdict;
-  readonly block: BlockRules;
+  readonly lockout: LockoutRules;
   readonly consent: Consent | undefined;
 }
 
@@ -30,7 +31,11 @@ type Row = SignatureRow & {
   readonly outcome: Completion["outcome"] | "blocked" | "not_yet";
   readonly was: SignatureStatus;
   readonly left: number;
-  readonly blocked_ms: number;
+  readonly refusal: string;
+  readonly retry_after_ms: number;
+  readonly lockout_step: number | null;
+  readonly until_freed: boolean | null;
+  readonly next_until_freed: boolean | null;
   readonly first_factor: string;
   readonly chain_head: Buffer;
   readonly chain_before: number;
@@ -47,7 +52,7 @@ export class Completions {
   constructor(db: Database, feedback: boolean, onRepeat: OnRepeat) {
     this.#db = db;
     this.#judgements = new Gathering((judgements) => judge(db, judgements, feedback), {
-      kindOf: ({ block }) => `${block.failures} ${block.windowMs} ${block.blockMs}`,
+      kindOf: ({ lockout }) => JSON.stringify(lockout),
       onRepeat: (calls) => onRepeat("complete", calls),
       paceMs: writingPaceMs,
     });
@@ -61,11 +66,11 @@ export class Completions {
       case "completed":
         return await this.#completed(row);
       case "blocked":
-        throw refusalBy("blocked", row.blocked_ms);
+        throw refusalBy(row.refusal, row.retry_after_ms);
       case "rejected":
-        return { outcome: "rejected", attemptsRemaining: row.left };
+        return { outcome: "rejected", attemptsRemaining: row.left, lockout: toLockout(row) };
       case "failed":
-        return { outcome: "failed" };
+        return { outcome: "failed", lockout: toLockout(row) };
       case "closed":
         return { outcome: "closed", status: row.was };
       default:
@@ -104,15 +109,17 @@ async function judge(
   feedback: boolean,
 ): Promise<(Row | undefined)[]> {
   const { sql } = db;
-  const { block } = judgements[0]!;
+  const { lockout } = judgements[0]!;
   const rows = await sql<Row[]>`
     with ${db.now()}, n as materialized (
       select * from ${recordset(sql, judgements.map(toRecord))} as n (
         item integer, signature_of uuid, asked_by text, agrees boolean, wrong text, consent text)
     ), r as (
-      select n.item, n.agrees, n.wrong, n.consent, t.now, s.id, s.status, s.expires_at, s.attempts_remaining,
+      select n.item, n.agrees, n.asked_by, n.wrong, n.consent, t.now, s.id, s.status, s.expires_at, s.attempts_remaining,
         s.customer_guards, s.phone_guards, s.first_factor, s.chain_length, s.chain_head, c.id as latest_id, c.calls as latest_calls,
-        c.lease_until as latest_lease_until, c.last_look_up_due_at as latest_look_up_due_at
+        c.lease_until as latest_lease_until, c.last_look_up_due_at as latest_look_up_due_at,
+        (select max(b.until) from ${blocksOf(sql, sql`s.customer_guards`, sql`n.asked_by`)} b where b.until > t.now)
+          as blocked_until
       from n join signature s on s.id = n.signature_of and s.caller = n.asked_by
       join challenge c on c.signature_id = s.id and c.number = s.challenges, t
       order by s.id, n.item
@@ -122,11 +129,11 @@ async function judge(
       select r.* from r where (
         select true from r e
         where (e.id, e.item) < (r.id, r.item) and (e.id = r.id or e.customer_guards && r.customer_guards) limit 1) is null
-    ), ${judgedCodes(sql, block)}, o as materialized (
+    ), ${judgedCodes(sql, lockout)}, o as materialized (
       -- Materialized, or the outcome would be worked out in each place that names it.
       select l.*, case
         when l.status <> all (${openStatuses}::text[]) or l.expires_at <= l.now then 'closed'
-        when ${blocked(sql, block)} then 'blocked'
+        when ${isLockedOut(sql)} then 'blocked'
         when l.agrees then 'completed'
         when l.attempts_remaining <= 1 then 'failed'
         else 'rejected'
@@ -166,14 +173,25 @@ async function judge(
       returning ${challengeParts(sql)}
     ), ${freedMessages(sql)}
     select r.item, coalesce(h.outcome, 'not_yet') as outcome, h.left,
-      ${blockedMs(sql, block)} as blocked_ms, ${refusedIfCodeBlocked(sql, block)},
+      b.refusal, b.retry_after_ms, ${refusedIfCodeBlocked(sql)},
       case when h.status = any (${openStatuses}::text[]) then 'expired' else h.status end as was,
+      k.step as lockout_step, k.until_freed, k.next_until_freed,
       h.first_factor, s.chain_head, h.chain_length as chain_before, m.events, m.sids, ${signatureColumns(sql)}
     from t, r left join h on h.item = r.item left join u s on s.id = h.id left join v c on c.id = h.latest_id
-      left join lateral ${messagesBefore(sql, sql`h.id`, sql`h.chain_length + 1`)} m on h.outcome = 'completed'`;
+      left join lateral ${messagesBefore(sql, sql`h.id`, sql`h.chain_length + 1`)} m on h.outcome = 'completed'
+      left join lateral ${lockoutOf(sql, lockout)} k on h.outcome in ('rejected', 'failed')
+      left join lateral ${blockOf(sql, lockout)} b on h.outcome = 'blocked'`;
   const judged: (Row | undefined)[] = judgements.map(() => undefined);
   for (const row of rows) judged[row.item] = row;
   return judged;
+}
+
+function toLockout({
+  lockout_step: step,
+  until_freed: now,
+  next_until_freed: next,
+}: Row): Lockout | undefined {
+  return step === null ? undefined : { step, untilFreed: now ? "now" : next ? "next" : "no" };
 }
 
 function toRecord({ caller, signatureId, verdict, consent }: Judgement, item: number) {

@@ -22,11 +22,16 @@ export function refusalOf(error: unknown): Failure | undefined {
   return refusalBy(error.message, Number(error.detail));
 }
 
-/** @param limit as the statements name it; `blocked`: the customer is, for wrong codes */
+/** @param limit as the statements name it; `blocked` and `blocked_until_freed`: the customer is, for wrong codes */
 export function refusalBy(limit: string, retryAfterMs: number): Failure {
-  return limit === "blocked"
-    ? new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", { retryAfterMs })
-    : new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit } });
+  if (limit === "blocked") {
+    return new Failure("CUSTOMER_BLOCKED", "too many wrong codes in a row", { retryAfterMs });
+  }
+  if (limit === "blocked_until_freed") {
+    const message = "too many wrong codes: blocked until the bank frees the customer";
+    return new Failure("CUSTOMER_BLOCKED", message, { retryAfterMs, metadata: { until: "freed" } });
+  }
+  return new Failure("RATE_LIMITED", "too many requests", { retryAfterMs, metadata: { limit } });
 }
 
 /** Rejects once the deadline has passed; the work is left to itself. */

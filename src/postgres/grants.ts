@@ -17,7 +17,7 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
     ...["key_history", "signature", "challenge", "provider_rate", "operator_order"],
   ],
   "select, insert, update, delete": [
-    ...["idempotency_key", "customer_guard", "phone_guard", "caller_grants", "prefix_traffic"],
+    ...["idempotency_key", "customer_guard", "phone_guard", "lockout", "caller_grants", "prefix_traffic"],
     ...["caller_traffic", "message_budget"],
   ],
 };

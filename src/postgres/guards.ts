@@ -68,13 +68,14 @@ export function countedMessages(sql: Sql, per10Minutes: number): Fragment {
 export function limited(sql: Sql, startsPerMinute: number, messagesPer10Minutes: number): Fragment {
   const ms = (interval: Fragment) => sql`ceil(greatest(1, extract(epoch from ${interval}) * 1000))`;
   return sql`found as materialized (
-    select n.id, n.admitted_until, n.customer_guards, n.phone_guards, t.now, c.starts, c.blocked_until as customer_until,
+    select n.id, n.admitted_until, n.customer_guards, n.phone_guards, t.now, c.starts, b.until as customer_until,
       p.messages, p.blocked_until as phone_until
     from t, n, lateral (
-      select max(b.blocked_until) as blocked_until,
-        max((select count(*) from unnest(b.starts) as i where i > t.now - interval '1 minute')) as starts
-      from customer_guard b where b.pseudonym = any (n.customer_guards)
+      select max((select count(*) from unnest(g.starts) as i where i > t.now - interval '1 minute')) as starts
+      from customer_guard g where g.pseudonym = any (n.customer_guards)
     ) c, lateral (
+      select max(b.until) as until from ${blocksOf(sql, sql`n.customer_guards`, sql`n.caller`)} b
+    ) b, lateral (
       select max(b.blocked_until) as blocked_until,
         max((select count(*) from unnest(b.messages) as i where i > t.now - interval '10 minutes')) as messages
       from phone_guard b where b.pseudonym = any (n.phone_guards)
@@ -82,13 +83,13 @@ export function limited(sql: Sql, startsPerMinute: number, messagesPer10Minutes:
   ), limited as materialized (
     select f.id, case
       when f.now > f.admitted_until then 'caller'
-      when f.customer_until > f.now then 'blocked'
+      when f.customer_until > f.now then (block_refusal(f.customer_until, f.now)).refusal
       when f.phone_until > f.now then 'phone'
       when ${startsPerMinute}::int > 0 and f.starts >= ${startsPerMinute}::int then 'customer'
       when ${messagesPer10Minutes}::int > 0 and f.messages >= ${messagesPer10Minutes}::int then 'phone'
     end as refusal, case
       when f.now > f.admitted_until then 1000
-      when f.customer_until > f.now then ${ms(sql`f.customer_until - f.now`)}
+      when f.customer_until > f.now then (block_refusal(f.customer_until, f.now)).retry_after_ms
       when f.phone_until > f.now then ${ms(sql`f.phone_until - f.now`)}
       when ${startsPerMinute}::int > 0 and f.starts >= ${startsPerMinute}::int
         then ceil(greatest(1, room_for_starts(f.customer_guards, ${startsPerMinute}::int, f.now)))
@@ -104,13 +105,23 @@ export function refusedIfTooLate(sql: Sql): Fragment {
   return sql`(select refuse('caller', 1000) from q, t where t.now > q.admitted_until)`;
 }
 
-/** An expression that ends the statement where a customer of `q` is blocked. */
+/** The ends of the blocks by operators and of the lockouts that hold for customers of a caller, as (until). */
+export function blocksOf(sql: Sql, customers: Fragment, caller: Fragment): Fragment {
+  return sql`(
+    select g.blocked_until as until from customer_guard g where g.pseudonym = any (${customers})
+    union all
+    select k.locked_until from lockout k where k.customer = any (${customers}) and k.caller in (${caller}, '')
+  )`;
+}
+
+/** An expression that ends the statement where a customer of `q` is blocked, or locked out for the caller. */
 export function refusedIfBlocked(sql: Sql): Fragment {
   return sql`(
-    select refuse('blocked', extract(epoch from max(b.blocked_until) - t.now) * 1000)
-    from q, t, customer_guard b
-    where b.pseudonym = any (q.customer_guards) and b.blocked_until > t.now
-    group by t.now
+    select refuse(r.refusal, r.retry_after_ms)
+    from q, t, lateral (
+      select max(b.until) as until from ${blocksOf(sql, sql`q.customer_guards`, sql`q.caller`)} b
+    ) b, block_refusal(b.until, t.now) r
+    where b.until > t.now
   )`;
 }
 
@@ -137,5 +148,18 @@ export function refusedIfTooManyMessages(sql: Sql, per10Minutes: number): Fragme
   return sql`(
     select refuse('phone', room_for_messages(q.phone_guards, ${per10Minutes}::int, t.now)) from q, t
     where ${per10Minutes}::int > 0 and (select count(*) from p) < (select sum(cardinality(q.phone_guards)) from q)
+  )`;
+}
+
+/** The CTE `m`: a completion frees the messages to its number, whose rows are locked in the order of `p`. */
+export function freedMessages(sql: Sql): Fragment {
+  return sql`m as (
+    update phone_guard set messages = '{}'
+    from (
+      select o.pseudonym from h, phone_guard o
+      where h.outcome = 'completed' and o.pseudonym = any (h.phone_guards)
+      order by o.pseudonym for update of o
+    ) as o
+    where phone_guard.pseudonym = o.pseudonym
   )`;
 }

@@ -24,6 +24,17 @@ export interface Stuck {
   readonly attempts: number;
 }
 
+export interface LockoutOnFile {
+  readonly signatureId: string;
+  /** Null: for all callers. */
+  readonly caller: string | null;
+  readonly since: Date;
+  /** Null: until the customer is freed. */
+  readonly until: Date | null;
+  readonly failures: number;
+  readonly steps: number;
+}
+
 export interface NewOrder {
   readonly id: string;
   readonly orderedBy: string;
@@ -88,6 +99,19 @@ export class OperatorDesk {
       since: row.since,
       attempts: row.attempts,
     }));
+  }
+
+  /** Customers who are locked out now, those until freed first; named by the signature of their last wrong code. */
+  async lockouts(limit: number): Promise<LockoutOnFile[]> {
+    const { sql } = this.#db;
+    return await sql<LockoutOnFile[]>`
+      select distinct on (k.locked_until, k.locked_at, k.caller, k.last_signature_id)
+        k.last_signature_id as "signatureId", nullif(k.caller, '') as caller, k.locked_at as since,
+        case when isfinite(k.locked_until) then k.locked_until end as until,
+        cardinality(k.failed_at) as failures, k.steps
+      from lockout k where k.locked_until > now()
+      order by k.locked_until desc, k.locked_at desc, k.caller, k.last_signature_id
+      limit ${limit}::int`;
   }
 
   async order(order: NewOrder): Promise<void> {

@@ -86,7 +86,10 @@ export class PostgresOperatorOrderStore implements OperatorOrderStore {
     const rows =
       whom === "customer"
         ? await sql`
-            with ${this.#db.now()}
+            with ${this.#db.now()}, freed_lockout as (
+              delete from lockout k using signature s
+              where s.id = ${signatureId}::uuid and k.customer = any (s.customer_guards) and ${seconds}::float8 = 0
+            )
             insert into customer_guard (pseudonym, starts, wrong_codes, blocked_until, touched_at)
             select g, '{}', '{}', t.now + ${until}, t.now + ${until}
             from t, signature s, unnest(s.customer_guards) as g where s.id = ${signatureId}::uuid

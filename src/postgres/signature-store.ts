@@ -126,7 +126,7 @@ export class PostgresSignatureStore implements SignatureStore {
         on conflict do nothing
         returning signature_id
       ), q as (
-        select l.customer_guards, l.phone_guards, ${rules.admittedUntil ?? null}::timestamptz as admitted_until
+        select l.caller, l.customer_guards, l.phone_guards, ${rules.admittedUntil ?? null}::timestamptz as admitted_until
         from k join l on l.id = k.signature_id
       ), ${countedMessages(sql, rules.phonePer10Minutes)}, d as (
         select o.*, array['CHALLENGE_SUPERSEDED', 'CHALLENGE_CREATED'] as types, array[

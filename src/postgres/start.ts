@@ -57,7 +57,7 @@ export async function recordStarts(
       on conflict do nothing
       returning signature_id
     ), q as (
-      select n.id, n.customer_guards, n.phone_guards, n.admitted_until, n.details
+      select n.id, n.caller, n.customer_guards, n.phone_guards, n.admitted_until, n.details
       from k join n on n.id = k.signature_id
     ), ${countedStarts(sql, customerPerMinute)}, ${countedMessages(sql, phonePer10Minutes)}, d as (
       select q.id, 0 as chain_length, ''::bytea as chain_head, t.now, q.details,

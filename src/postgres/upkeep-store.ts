@@ -115,6 +115,20 @@ export class PostgresUpkeepStore implements UpkeepStore {
           where g.since < (select now from t) - interval '2 hours'
           order by g.since limit ${limit}::int for update of g skip locked)
         returning 1
+      ), purged_lockout as (
+        delete from lockout where (customer, caller) in (
+          select k.customer, k.caller from lockout k
+          where cardinality(k.failed_at) = 0 and k.touched_at < (select now from t) - interval '1 hour'
+          order by k.touched_at limit ${limit}::int for update of k skip locked)
+        returning 1
+      ), purged_old_lockout as (
+        -- Failures of a customer who has not been seen for so long count for nothing any more.
+        delete from lockout where (customer, caller) in (
+          select k.customer, k.caller from lockout k
+          where cardinality(k.failed_at) > 0 and k.touched_at < (select now from t) - interval '400 days'
+            and k.locked_until is distinct from 'infinity'
+          order by k.touched_at limit ${limit}::int for update of k skip locked)
+        returning 1
       ), purged_caller_traffic as (
         delete from caller_traffic where (caller, since) in (
           select g.caller, g.since from caller_traffic g
@@ -123,7 +137,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
         returning 1
       )
       select greatest((select count(*) from c), (select count(*) from p), (select count(*) from a),
-        (select count(*) from x), (select count(*) from purged_caller_traffic))::int as rows`;
+        (select count(*) from x), (select count(*) from purged_caller_traffic), (select count(*) from purged_lockout),
+        (select count(*) from purged_old_lockout))::int as rows`;
     return purged?.rows ?? 0;
   }
 

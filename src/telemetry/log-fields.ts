@@ -32,6 +32,7 @@ export const logFieldNames = [
   "state",
   "status",
   "step",
+  "until_freed",
   // The process itself.
   "check",
   "drain_ms",

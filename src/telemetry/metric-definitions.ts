@@ -167,6 +167,14 @@ export const metricDefinitions = {
     description: "Final delivery receipts",
     labels: { status: ["delivered", "undelivered"] },
   },
+  lockouts: {
+    kind: "counter",
+    name: "signature.lockouts",
+    unit: "{lockout}",
+    description:
+      "Customers locked out after wrong codes in a row, by whether it, or the next one, lasts until the bank frees them",
+    labels: { until_freed: ["no", "next", "now"] },
+  },
   pumpingSuspicions: {
     kind: "counter",
     name: "signature.pumping_suspicions",

@@ -61,6 +61,9 @@ export class TelemetryObserver implements Observer {
       case "receipt":
         this.#receipt(observation);
         break;
+      case "customer_locked_out":
+        this.#lockedOut(observation);
+        break;
       case "pumping_suspected":
         this.#pumpingSuspected(observation);
         break;
@@ -167,6 +170,12 @@ export class TelemetryObserver implements Observer {
         error_code: boundedErrorCode(errorCode),
       });
     }
+  }
+
+  #lockedOut({ caller, signatureId, step, untilFreed }: Of<"customer_locked_out">): void {
+    this.#deps.instruments.lockouts.add(1, { until_freed: untilFreed });
+    const fields = { caller, signature_id: signatureId, count: step, until_freed: untilFreed };
+    this.#deps.logger.warn("customer locked out", fields);
   }
 
   #pumpingSuspected({ kind, name, messages, completions }: Of<"pumping_suspected">): void {

@@ -1,7 +1,7 @@
 import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
-import type { BlockRules } from "../domain/limits.ts";
+import type { Lockout, LockoutRules } from "../domain/limits.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
@@ -36,7 +36,7 @@ interface Deps {
   readonly keys: KeySource;
   readonly observer: Observer;
   readonly texts: MessageTexts;
-  readonly block: BlockRules;
+  readonly lockout: LockoutRules;
   /** Undefined: off. */
   readonly pumping: PumpingGuard | undefined;
 }
@@ -63,7 +63,7 @@ export class CompleteSignature {
       caller,
       signatureId,
       verdict,
-      this.#deps.block,
+      this.#deps.lockout,
       agreed?.consent,
     );
     switch (completion?.outcome) {
@@ -78,14 +78,21 @@ export class CompleteSignature {
         };
       case "rejected":
         observer.observe({ type: "code_rejected", signatureId });
+        this.#tell(command, completion.lockout);
         throw mismatch(verdict, completion.attemptsRemaining);
       case "failed":
         observer.observe({ type: "code_rejected", signatureId });
         observer.observe({ type: "signature_closed", status: "failed", count: 1 });
+        this.#tell(command, completion.lockout);
         throw closedFailure("failed");
       case "closed":
         throw closedFailure(completion.status);
     }
+  }
+
+  #tell({ caller, signatureId }: CompleteSignatureCommand, lockout: Lockout | undefined): void {
+    if (lockout !== undefined)
+      this.#deps.observer.observe({ type: "customer_locked_out", caller, signatureId, ...lockout });
   }
 
   /** The number is erased with the completion, so it is opened as it was read before. */

@@ -2,6 +2,7 @@ import { amountPattern } from "../domain/amount-pattern.ts";
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import { minorDigits } from "../domain/currencies.ts";
+import { countedCustomerId } from "../domain/customer-id.ts";
 import { commitDestination } from "../domain/destination.ts";
 import { Failure } from "../domain/failure.ts";
 import { requestFingerprint } from "../domain/fingerprint.ts";
@@ -244,7 +245,7 @@ export class StartSignature {
       id,
       customerPseudonym: keyedDigest(pseudonymKey.key, "customer-id-v1", command.customerId),
       customerKeyId: pseudonymKey.id,
-      customerGuards: pseudonyms(rings.pseudonym, "customer-guard-v1", command.customerId),
+      customerGuards: pseudonyms(rings.pseudonym, "customer-guard-v1", countedCustomerId(command.customerId)),
       phoneGuards: pseudonyms(rings.pseudonym, "phone-guard-v1", phoneNumber.e164),
       transactionDigest: digest,
       transactionSealed: seal(sealKey.key, id, "transaction-v1", canonical, random.bytes(12)),

@@ -11,11 +11,14 @@ function read(variables: Record<string, string>, sandbox = false) {
   return { ...readSignature(env, sandbox), faults: env.faults };
 }
 
-test("limits and block have the documented defaults", () => {
+test("limits and lockout have the documented defaults", () => {
   const config = read({});
   expect(config.faults).toEqual([]);
   expect(config.limits).toEqual({ customerPerMinute: 10, phonePer10Minutes: 10, callerPerSecond: 100 });
-  expect(config.block).toEqual({ failures: 5, windowMs: 3_600_000, blockMs: 900_000 });
+  expect(config.lockout).toEqual({
+    ...{ failures: 5, windowMs: 3_600_000 },
+    stepsMs: [900_000, 3_600_000, 86_400_000],
+  });
   expect(config.pumping).toEqual({ guard: "alert", homeCountries: new Set() });
   expect(read({}, true).pumping.guard).toBe("off");
 });
@@ -89,19 +92,39 @@ test("a budget of money needs prices, and prices are a country's or everybody's"
     ...{ currency: "Euro", extra: 1 },
     providers: { twilio: { ES: 0.065 }, other: { "*": "free", UK: 1 } },
   });
-  expect(faulty.faults.map((fault) => fault.replace(`SIGNATURE_PRICES_FILE ${path}: `, ""))).toEqual([
+  expect(
+    faulty.faults.map((fault) => fault.replace("SIGNATURE_PRICES_FILE names a file whose ", "")),
+  ).toEqual([
     "currency must be an ISO 4217 code",
-    'unknown key "extra"',
+    'key "extra" is not known',
     'providers.twilio must be an object of prices by country, with "*" for every other country',
     "providers.other.* must be a number from 0 to 1000",
     'providers.other has "UK", which is no ISO 3166-1 alpha-2 code',
   ]);
-  expect(withPrices("{").faults).toEqual([`SIGNATURE_PRICES_FILE ${path} is not JSON`]);
+  expect(withPrices("{").faults).toEqual(["SIGNATURE_PRICES_FILE names a file that is not JSON"]);
   expect(withPrices(`"${"x".repeat(300_000)}"`).faults).toEqual([
-    `SIGNATURE_PRICES_FILE ${path} is larger than 256 KiB`,
+    "SIGNATURE_PRICES_FILE names a file that is larger than 256 KiB",
   ]);
   rmSync(path);
   expect(read({ SIGNATURE_PRICES_FILE: path }, true).faults).toEqual([
-    `SIGNATURE_PRICES_FILE ${path} cannot be read: check path and rights`,
+    "SIGNATURE_PRICES_FILE names a file that cannot be read: check path and rights",
+  ]);
+});
+
+test("lockouts grow by steps of which the first has a variable of its own", () => {
+  const steps = (variables: Record<string, string>) => {
+    const { faults, lockout } = read(variables, true);
+    return faults.length > 0 ? faults : lockout.stepsMs;
+  };
+  expect(steps({ SIGNATURE_BLOCK_SECONDS: "60" })).toEqual([60_000, 3_600_000, 86_400_000]);
+  expect(steps({ SIGNATURE_BLOCK_SECONDS: "7200" })).toEqual([7_200_000, 7_200_000, 86_400_000]);
+  expect(steps({ SIGNATURE_LOCKOUT_STEPS: "1.5, 60" })).toEqual([1_500, 60_000]);
+  for (const value of ["", "60,30", "0", "x", "60,", "1,2,3,4,5,6,7,8,9,10,11", "1e99"]) {
+    expect(steps({ SIGNATURE_LOCKOUT_STEPS: value }), value).toEqual([
+      expect.stringContaining("SIGNATURE_LOCKOUT_STEPS must be"),
+    ]);
+  }
+  expect(steps({ SIGNATURE_LOCKOUT_STEPS: "60", SIGNATURE_BLOCK_SECONDS: "60" })).toEqual([
+    expect.stringContaining("exclude each other"),
   ]);
 });

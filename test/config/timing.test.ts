@@ -150,15 +150,6 @@ const pairs: readonly Pair[] = [
     says: ["is 300", "less than 300", "SIGNATURE_RESEND_MAX (5) to 0"],
   },
   {
-    pair: "block and attempts",
-    name: "SIGNATURE_BLOCK_FAILURES",
-    border: 4,
-    step: 1,
-    fits: "from",
-    rest: { SIGNATURE_ATTEMPTS: "4" },
-    says: ["is 3", "SIGNATURE_ATTEMPTS (4)", "raise it"],
-  },
-  {
     pair: "breaker's calls and window",
     name: "TWILIO_BREAKER_MIN_CALLS",
     border: 100,
@@ -190,14 +181,12 @@ describe("settings that have to fit each other", () => {
   test("are not asked for where one of them is off", () => {
     expect(faults({ TWILIO_RETRY_DELAYS_MS: "", TWILIO_BUDGET_SECONDS: "0.1" })).toEqual([]);
     expect(faults({ SIGNATURE_RESEND_SECONDS: "600", SIGNATURE_RESEND_MAX: "0" })).toEqual([]);
-    expect(faults({ SIGNATURE_BLOCK_FAILURES: "0", SIGNATURE_ATTEMPTS: "5" })).toEqual([]);
+    expect(faults({ SIGNATURE_BLOCK_FAILURES: "1", SIGNATURE_ATTEMPTS: "5" })).toEqual([]);
     expect(faults({ TWILIO_BREAKER_FAILURE_RATE: "0", TWILIO_BREAKER_MIN_CALLS: "500" })).toEqual([]);
   });
 
   test("are all named in one message", () => {
-    expect(
-      faults({ SIGNATURE_LEASE_SECONDS: "5", TWILIO_BUDGET_SECONDS: "1", SIGNATURE_BLOCK_FAILURES: "1" }),
-    ).toHaveLength(5);
+    expect(faults({ SIGNATURE_LEASE_SECONDS: "5", TWILIO_BUDGET_SECONDS: "1" })).toHaveLength(4);
   });
 });
 

@@ -13,7 +13,7 @@ import { PostgresOperatorOrderStore } from "../../src/postgres/operator-order-st
 import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
 import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { aReceipt } from "../support/domain.ts";
-import { aNewChallenge, aNewSignature, aRequestKey, aSid, noBlock, noLimits } from "../support/stores.ts";
+import { aNewChallenge, aNewSignature, aRequestKey, aSid, noLimits, noLockout } from "../support/stores.ts";
 import { DeployedDatabase } from "./deployment.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -125,12 +125,12 @@ describe("the database roles of the deployment", () => {
     await deliveries.giveUp(three.challengeId, lease, "20429");
     await deliveries.takeUp(three.challengeId, 4, 20_000);
     await deliveries.takeOver(10, 20_000);
-    await closings.complete("payments", one.id, "code_mismatch", noBlock);
+    await closings.complete("payments", one.id, "code_mismatch", noLockout);
     const consent = {
       ...{ challengeId: one.challengeId, channel: "sms" as const, textDigest: "" },
       receiptKeyId: "r1",
     };
-    await closings.complete("payments", one.id, "match", noBlock, consent);
+    await closings.complete("payments", one.id, "match", noLockout, consent);
     await closings.abort("payments", two.id, undefined, "");
     await evidence.keepReceipt(one.id, "a.b.c");
     await upkeep.expire(10);

@@ -5,8 +5,8 @@ import {
   aNewSignature,
   aRequestKey,
   aSid,
-  noBlock,
   noLimits,
+  noLockout,
   useStores,
 } from "../support/stores.ts";
 
@@ -149,7 +149,7 @@ test.each<[string, (challenge: { id: string; challengeId: string; sid: string })
     "that is one more than the first",
     ({ challengeId }) => deliveries.accepted(challengeId, messageOf(aSid()), "answer"),
   ],
-  ["of a completed signature", ({ id }) => closings.complete("payments", id, "match", noBlock, undefined)],
+  ["of a completed signature", ({ id }) => closings.complete("payments", id, "match", noLockout, undefined)],
   ["of an aborted signature", ({ id }) => closings.abort("payments", id, "fraud_suspected", "")],
   [
     "of an expired signature",
@@ -181,7 +181,7 @@ test("a further message that is told of again changes nothing of the first", asy
 
 test("a message that is heard of after its code was right is fed back at once, and redacted in a minute", async () => {
   const { id, challengeId } = await started();
-  await closings.complete("payments", id, "match", noBlock);
+  await closings.complete("payments", id, "match", noLockout);
   await deliveries.accepted(challengeId, messageOf(aSid()), "answer");
   const [due] = await sql`select feedback_due_at, redact_due_at from challenge where id = ${challengeId}`;
   expect(due).toEqual({ feedback_due_at: now(), redact_due_at: new Date(now().getTime() + 60_000) });

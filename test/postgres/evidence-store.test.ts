@@ -6,7 +6,7 @@ import { AuditCheckpoints } from "../../src/usecases/audit-checkpoints.ts";
 import { RemoveClosedSignatures } from "../../src/usecases/remove-closed-signatures.ts";
 import { SealSignatures } from "../../src/usecases/seal-signatures.ts";
 import { receiptRing } from "../support/evidence-pack.ts";
-import { aNewSignature, aRequestKey, aSid, noBlock, noLimits, useStores } from "../support/stores.ts";
+import { aNewSignature, aRequestKey, aSid, noLimits, noLockout, useStores } from "../support/stores.ts";
 
 const { signatures, deliveries, closings, sql, db, pass, now } = await useStores();
 const evidence = new PostgresEvidenceStore(db);
@@ -85,7 +85,7 @@ describe("a completion", () => {
     const second = aSid();
     const completing = await sql.begin(async (tx) => {
       await tx`select from signature where id = ${id} for update`;
-      const completion = closings.complete("payments", id, "match", noBlock, consent);
+      const completion = closings.complete("payments", id, "match", noLockout, consent);
       const waiting = () => sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
       while ((await waiting()).length === 0);
@@ -109,7 +109,7 @@ describe("a completion", () => {
 
   test("has one receipt, whoever keeps it and however often", async () => {
     const { id, consent } = await started();
-    await closings.complete("payments", id, "match", noBlock, consent);
+    await closings.complete("payments", id, "match", noLockout, consent);
     const kept = await Promise.all(["a.b.c", "d.e.f"].map((jws) => evidence.keepReceipt(id, jws)));
     const [row] = await sql`select jws from receipt where signature_id = ${id}`;
     expect(await evidence.keepReceipt(id, "g.h.i")).toBe(row?.["jws"]);
@@ -219,7 +219,7 @@ describe("the retention", () => {
     await deliveries.settled(report);
     await deliveries.settled({ ...report, challengeId: receiptlessChallenge });
     const completed = await started();
-    await closings.complete("payments", completed.id, "match", noBlock, completed.consent);
+    await closings.complete("payments", completed.id, "match", noLockout, completed.consent);
     await sealing.once(never);
     const unsealed = await aborted();
     const open = await started();

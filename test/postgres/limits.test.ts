@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { aKeyRing, aSignatureOf, ends, refusal, useReplicas } from "../support/replicas.ts";
-import { aNewChallenge, aRequestKey, aSid, noBlock, noLimits } from "../support/stores.ts";
+import { aNewChallenge, aRequestKey, aSid, noLimits, noLockout } from "../support/stores.ts";
 
 const { replica, deliveries, sql, pass, now } = await useReplicas();
 const ring = aKeyRing("n1");
@@ -158,7 +158,7 @@ test("a completion frees the messages to its number, also against parallel start
   const { done } = await ends([0, 1, 2, 3].map(start));
   expect(done).toHaveLength(3);
   await refusal(start(0));
-  expect(await replica(1).closings.complete("payments", done[0] ?? "", "match", noBlock)).toMatchObject({
+  expect(await replica(1).closings.complete("payments", done[0] ?? "", "match", noLockout)).toMatchObject({
     outcome: "completed",
   });
   const parallel = await ends([0, 1, 2, 3, 4].map(start));
@@ -169,7 +169,7 @@ test("completions and starts of one customer and number never wait for each othe
   const two = aKeyRing("n1", "n2");
   const who = { customer: randomUUID(), phone: randomUUID() };
   const limits = { customerPerMinute: 1000, phonePer10Minutes: 1000 };
-  const block = { failures: 100, windowMs: 3_600_000, blockMs: 1000 };
+  const block = { failures: 100, windowMs: 3_600_000, stepsMs: [1000] };
   const start = async (n: number) => {
     const signature = aSignatureOf(who, two);
     await replica(n).signatures.start(aRequestKey(), signature, limits);

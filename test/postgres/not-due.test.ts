@@ -4,7 +4,7 @@ import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
 import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
 import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { fillClosed } from "../bench/fill.ts";
-import { aNewSignature, aRequestKey, aSid, noBlock, useStores } from "../support/stores.ts";
+import { aNewSignature, aRequestKey, aSid, noLockout, useStores } from "../support/stores.ts";
 
 // What a sweep has nothing to do with must not be read by it: there may be millions of such rows, every second.
 
@@ -44,7 +44,7 @@ test("a sweep with nothing to do reads next to nothing, however much there is", 
   const { id, challenge } = started[0]!.signature;
   const result = { providerChallengeId: aSid(), providerProof: "proof", sentAt: now() };
   await deliveries.accepted(challenge.id, result, "answer");
-  await closings.complete("payments", id, "match", noBlock);
+  await closings.complete("payments", id, "match", noLockout);
   await closings.keepReceipts([{ signatureId: id, jws: "a.b.c" }]);
   await fillClosed(sql, { sample: id, from: 0, count: 2000, progress: () => undefined });
   await sql`update signature set sealed_length = chain_length, phone_sealed = null where id = ${id}`;

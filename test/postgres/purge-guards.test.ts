@@ -43,21 +43,35 @@ test("rows that no window needs any more are removed in batches, each kind in it
   expect(await rows()).toEqual({ customers: 0, phones: 0, callers: 0, traffic: 0 });
 });
 
-test("a blocked customer's row stays until the block is over", async () => {
-  const customer = randomUUID();
-  const signature = aSignatureOf({ customer }, ring);
-  await replica(0).signatures.start(aRequestKey(), signature, limits);
-  const block = { failures: 1, windowMs: 1000, blockMs: 2 * day };
-  await replica(0).closings.complete("payments", signature.id, "code_mismatch", block);
-  pass(2 * day - 1);
+test("failures are kept until they are forgiven or very old, and what locks until freed for ever", async () => {
+  const customers = [randomUUID(), randomUUID(), randomUUID()];
+  const rules = { failures: 2, windowMs: 1000, stepsMs: [1000] };
+  const judge = async (customer: string, verdict: "match" | "code_mismatch") => {
+    const signature = aSignatureOf({ customer }, ring);
+    await replica(0).signatures.start(aRequestKey(), signature, limits);
+    await replica(0).closings.complete("payments", signature.id, verdict, rules);
+  };
+  for (const customer of customers) await judge(customer, "code_mismatch");
+  await judge(customers[0]!, "match");
+  for (const wait of [1000, 0, 0]) {
+    await judge(customers[2]!, "code_mismatch");
+    pass(wait);
+  }
+  const left = () => sql`select from lockout`;
+  pass(3_600_001);
   await upkeep.purgeGuards(100);
-  expect((await refusal(start({ customer }))).reason).toBe("CUSTOMER_BLOCKED");
-  pass(1);
-  expect(await upkeep.purgeGuards(100)).toBe(1);
+  expect(await left()).toHaveLength(4);
+  pass(400 * day);
+  await upkeep.purgeGuards(100);
+  expect(await sql`select caller, locked_until::text as until from lockout`).toEqual([
+    { caller: "payments", until: "infinity" },
+  ]);
+  expect(await refusal(start({ customer: customers[2]! }))).toMatchObject({ metadata: { until: "freed" } });
 });
 
 test("a row that is still used is not removed under those who wait for it", async () => {
   const who = { customer: randomUUID(), phone: randomUUID() };
+  await sql`truncate lockout, customer_guard, phone_guard`;
   await start(who);
   pass(26 * 3_600_000);
   // An older row of the same customer is gone or renewed, whichever came first; no start is lost to it.

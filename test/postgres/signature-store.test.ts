@@ -5,8 +5,8 @@ import {
   aNewSignature,
   aRequestKey,
   aSid,
-  noBlock,
   noLimits,
+  noLockout,
   useStores,
 } from "../support/stores.ts";
 
@@ -71,7 +71,7 @@ test("another caller's signature does not exist", async () => {
   expect(await reader.get("cards", id)).toBeUndefined();
   expect(await reader.history("cards", id)).toBeUndefined();
   expect(await closings.codeMaterial("cards", id)).toBeUndefined();
-  expect(await closings.complete("cards", id, "match", noBlock)).toBeUndefined();
+  expect(await closings.complete("cards", id, "match", noLockout)).toBeUndefined();
   expect(await closings.abort("cards", id, undefined, "")).toBeUndefined();
   expect(await signatures.material("cards", id)).toBeUndefined();
   const resend = await signatures.resend(
@@ -86,8 +86,8 @@ test("another caller's signature does not exist", async () => {
 test("the events of a signature are numbered and chained, and the row holds the head", async () => {
   const { id, challengeId } = await started();
   await accepted(challengeId);
-  await closings.complete("payments", id, "code_mismatch", noBlock);
-  await closings.complete("payments", id, "match", noBlock);
+  await closings.complete("payments", id, "code_mismatch", noLockout);
+  await closings.complete("payments", id, "match", noLockout);
   const rows = await sql`
     select e.number, e.hash = (event_chain(
         coalesce((select p.hash from event p where p.signature_id = e.signature_id and p.number = e.number - 1), ''),
@@ -103,8 +103,8 @@ test("a right code completes once; a second one finds it closed", async () => {
   const { id, challengeId } = await started();
   await accepted(challengeId);
   const [first, second] = await Promise.all([
-    closings.complete("payments", id, "match", noBlock),
-    closings.complete("payments", id, "match", noBlock),
+    closings.complete("payments", id, "match", noLockout),
+    closings.complete("payments", id, "match", noLockout),
   ]);
   expect([first?.outcome, second?.outcome].sort()).toEqual(["closed", "completed"]);
   const signature = await reader.get("payments", id);
@@ -121,7 +121,7 @@ test("200 parallel wrong codes and a right one consume exactly the attempts ther
   await accepted(challengeId);
   const verdicts = Array.from({ length: 201 }, (_, n): Verdict => (n === 100 ? "match" : "code_mismatch"));
   const outcomes = await Promise.all(
-    verdicts.map((verdict) => closings.complete("payments", id, verdict, noBlock)),
+    verdicts.map((verdict) => closings.complete("payments", id, verdict, noLockout)),
   );
   const count = (outcome: string) => outcomes.filter((result) => result?.outcome === outcome).length;
   const wrong = count("rejected") + count("failed");
@@ -136,14 +136,14 @@ test("200 parallel wrong codes and a right one consume exactly the attempts ther
 
 test("the last wrong code fails the signature and cancels its challenge", async () => {
   const { id } = await started({ attempts: 2 });
-  expect(await closings.complete("payments", id, "code_mismatch", noBlock)).toEqual({
+  expect(await closings.complete("payments", id, "code_mismatch", noLockout)).toEqual({
     outcome: "rejected",
     attemptsRemaining: 1,
   });
-  expect(await closings.complete("payments", id, "transaction_mismatch", noBlock)).toEqual({
+  expect(await closings.complete("payments", id, "transaction_mismatch", noLockout)).toEqual({
     outcome: "failed",
   });
-  expect(await closings.complete("payments", id, "match", noBlock)).toEqual({
+  expect(await closings.complete("payments", id, "match", noLockout)).toEqual({
     outcome: "closed",
     status: "failed",
   });
@@ -160,7 +160,7 @@ test("complete against abort has one winner, and the timeline one end", async ()
     const { id, challengeId } = await started();
     await accepted(challengeId);
     const [completion, abortion] = await Promise.all([
-      closings.complete("payments", id, "match", noBlock),
+      closings.complete("payments", id, "match", noLockout),
       closings.abort("payments", id, "fraud_suspected", "called back"),
     ]);
     const winners = [completion?.outcome === "completed", abortion?.outcome === "aborted"].filter(Boolean);
@@ -177,7 +177,7 @@ test("complete against a resend leaves no open challenge behind a closed signatu
     pass(31_000);
     const key = aRequestKey({ scope: id });
     const [completion, resend] = await Promise.all([
-      closings.complete("payments", id, "match", noBlock),
+      closings.complete("payments", id, "match", noLockout),
       signatures.resend(key, id, aNewChallenge(), rules),
     ]);
     expect(completion?.outcome).toBe("completed");
@@ -193,7 +193,7 @@ test("an expired signature refuses the right code, reads as expired at once, and
   await accepted(challengeId);
   const before = await reader.versions([id]);
   pass(1000);
-  expect(await closings.complete("payments", id, "match", noBlock)).toEqual({
+  expect(await closings.complete("payments", id, "match", noLockout)).toEqual({
     outcome: "closed",
     status: "expired",
   });
@@ -216,7 +216,7 @@ test("a resend supersedes, keeps code material and attempts, and waits for the c
   const key = aRequestKey({ scope: id });
   expect(await signatures.resend(key, id, aNewChallenge(), rules)).toMatchObject({ outcome: "in_flight" });
   await accepted(challengeId);
-  await closings.complete("payments", id, "code_mismatch", noBlock);
+  await closings.complete("payments", id, "code_mismatch", noLockout);
   pass(10_000);
   expect(await signatures.resend(key, id, aNewChallenge(), rules)).toEqual({
     outcome: "too_soon",

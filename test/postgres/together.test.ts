@@ -6,8 +6,8 @@ import {
   aNewSignature,
   aRequestKey,
   aSid,
-  noBlock,
   noLimits,
+  noLockout,
   useStores,
 } from "../support/stores.ts";
 
@@ -29,7 +29,7 @@ async function startedTogether(count: number) {
 const accept = (challengeId: string, sid = aSid()) =>
   deliveries.accepted(challengeId, { providerChallengeId: sid, providerProof: sid, sentAt: now() }, "answer");
 
-const judge = (id: string, verdict: Verdict, block = noBlock) =>
+const judge = (id: string, verdict: Verdict, block = noLockout) =>
   closings.complete("payments", id, verdict, block);
 
 /** How many transactions wrote these rows last. */
@@ -189,7 +189,7 @@ describe("codes at the same time", () => {
   test("a customer who is blocked is refused alone", async () => {
     const customerGuards = [randomBytes(32)];
     const [blocks, blocked] = await Promise.all([start({ customerGuards }), start({ customerGuards })]);
-    const block = { failures: 1, windowMs: 60_000, blockMs: 60_000 };
+    const block = { failures: 1, windowMs: 60_000, stepsMs: [60_000] };
     await judge(blocks!.signature.id, "code_mismatch", block);
     const begun = [...(await startedTogether(3)), blocked!.signature];
     const ends = await Promise.allSettled(begun.map(({ id }) => judge(id, "match", block)));

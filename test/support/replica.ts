@@ -3,7 +3,7 @@ import { v7 } from "uuid";
 import type { SignatureConfig } from "../../src/config/signature.ts";
 import { Failure } from "../../src/domain/failure.ts";
 import type { KeySource } from "../../src/domain/keys.ts";
-import type { BlockRules, StartLimits } from "../../src/domain/limits.ts";
+import type { LockoutRules, StartLimits } from "../../src/domain/limits.ts";
 import { MessageTexts } from "../../src/domain/message-texts.ts";
 import { receivesSms } from "../../src/domain/number-type.ts";
 import type { Observation } from "../../src/domain/observation.ts";
@@ -20,7 +20,7 @@ import { UnlimitedRate } from "../../src/resilience/rate.ts";
 import type { MessageUpkeep } from "../../src/usecases/sweep.ts";
 import type { FakeProvider } from "../fakes/fake-provider.ts";
 import type { ServiceTime } from "./service-time.ts";
-import { noBlock, noLimits } from "./stores.ts";
+import { noLimits, noLockout } from "./stores.ts";
 
 export interface ReplicaSettings {
   readonly retryUnknown?: boolean;
@@ -37,7 +37,7 @@ export interface ReplicaSettings {
   readonly breaker?: BreakerSettings;
   readonly messages?: MessageUpkeep;
   readonly limits?: StartLimits;
-  readonly block?: BlockRules;
+  readonly lockout?: LockoutRules;
   /** 0, the default: no limit. */
   readonly callerPerSecond?: number;
   readonly callerGrants?: CallerGrants;
@@ -229,6 +229,6 @@ function signatureConfig(settings: ReplicaSettings) {
     limits: { ...limits, callerPerSecond: settings.callerPerSecond ?? 0 },
     pumping: settings.pumping ?? { guard: "off" as const, homeCountries: new Set<string>() },
     budget: settings.budget ?? noBudget,
-    block: settings.block ?? noBlock,
+    lockout: settings.lockout ?? noLockout,
   };
 }

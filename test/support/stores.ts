@@ -95,4 +95,4 @@ export function aSid(): string {
 }
 
 export const noLimits = { customerPerMinute: 0, phonePer10Minutes: 0 };
-export const noBlock = { failures: 0, windowMs: 1000, blockMs: 1000 };
+export const noLockout = { failures: 0, windowMs: 1000, stepsMs: [1000] };

@@ -110,6 +110,32 @@ describe("npm run admin against two replicas", () => {
     expect(JSON.stringify(timeline.map(({ details }) => details))).toContain(as);
   });
 
+  it("lists customers who are locked out, whichever spelling of their id guessed, and frees them", async () => {
+    const customerId = `Customer-${randomUUID()}`;
+    const spellings = [customerId, customerId.toUpperCase(), ` ${customerId}`, `${customerId}\u200b`];
+    const wrong = async (spelling: string) => {
+      const { signature } = await one.client.startSignature(
+        aStartOf(aPhoneNumber(), { customerId: spelling }),
+      );
+      const call = other.client.completeSignature({ signatureId: signature?.id ?? "", code: "000000" });
+      return { id: signature?.id ?? "", error: await grpcError(call) };
+    };
+    let last = "";
+    for (let n = 0; n < 5; n += 1) {
+      const { id, error } = await wrong(spellings[n % spellings.length] ?? "");
+      expect(error.reason).toBe("CODE_MISMATCH");
+      last = id;
+    }
+    const blocked = await grpcError(one.client.startSignature(aStartOf(aPhoneNumber(), { customerId })));
+    expect(blocked.reason).toBe("CUSTOMER_BLOCKED");
+    expect((await admin("lockouts")).said).toMatch(
+      new RegExp(`^${last}  since .* 5 failures, lockout 1$`, "m"),
+    );
+    expect((await admin("free-customer", last)).said).toBe("done\n");
+    expect((await admin("lockouts")).said).not.toContain(last);
+    expect((await wrong(customerId)).error.reason).toBe("CODE_MISMATCH");
+  });
+
   it("blocks and frees a customer and a number, in all replicas", async () => {
     const { id, request, to } = await started();
     const customer = (at: RouterProcess) =>

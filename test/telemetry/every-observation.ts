@@ -50,6 +50,16 @@ export function everyObservation(): Observation[] {
       (found) => ({ type: "looked_up", found, ...ids }) as const,
     ),
     { type: "taken_over", ...ids },
+    ...(["no", "next", "now"] as const).map(
+      (untilFreed) =>
+        ({
+          type: "customer_locked_out",
+          caller: "payments",
+          signatureId: ids.signatureId,
+          step: 2,
+          untilFreed,
+        }) as const,
+    ),
     { type: "pumping_suspected", kind: "prefix", name: "+34600", messages: 40, completions: 1 },
     { type: "pumping_suspected", kind: "prefix", name: phone, messages: 40, completions: 1 },
     { type: "pumping_suspected", kind: "country", name: "PT", messages: 140, completions: 1 },

@@ -92,6 +92,7 @@ describe("metrics", () => {
       "signature_grpc_held gauge",
       "signature_grpc_quota_refusals_total counter",
       "signature_in_flight gauge",
+      "signature_lockouts_total counter",
       "signature_look_ups_total counter",
       "signature_messages_total counter",
       "signature_provider_breaker gauge",

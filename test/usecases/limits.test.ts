@@ -91,8 +91,8 @@ test("a country that is not allowed costs the caller nothing", async () => {
 });
 
 test("a blocked customer is refused by the three calls, with the time that is left", async () => {
-  const block = { failures: 2, windowMs: 3_600_000, blockMs: 900_000 };
-  const replica = service.replica({ block, resend: { cooldownMs: 0 } });
+  const lockout = { failures: 2, windowMs: 3_600_000, stepsMs: [900_000] };
+  const replica = service.replica({ lockout, resend: { cooldownMs: 0 } });
   const command = aStartCommand();
   const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
   const code = codeIn(service.messages(command)[0]);

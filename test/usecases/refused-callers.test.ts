@@ -156,8 +156,8 @@ test("starts of one customer, or to one number, at the same time end no statemen
 });
 
 test("codes of one customer, and of a blocked one, end no statement of those beside them", async () => {
-  const block = { failures: 2, windowMs: 3_600_000, blockMs: 900_000 };
-  const replica = service.replica({ block });
+  const lockout = { failures: 2, windowMs: 3_600_000, stepsMs: [900_000] };
+  const replica = service.replica({ lockout });
   const customerId = randomUUID();
   const own = commands(() => ({ customerId }), 4);
   const others = commands(() => ({}), 10);

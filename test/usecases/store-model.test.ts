@@ -11,8 +11,8 @@ import {
   aNewSignature,
   aRequestKey,
   aSid,
-  noBlock,
   noLimits,
+  noLockout,
   useStores,
 } from "../support/stores.ts";
 
@@ -130,7 +130,7 @@ async function take(
     case "wrong":
     case "mismatch": {
       const verdicts = { right: "match", wrong: "code_mismatch", mismatch: "transaction_mismatch" } as const;
-      const completion = await closings.complete(caller, id, verdicts[name], noBlock);
+      const completion = await closings.complete(caller, id, verdicts[name], noLockout);
       expect(completion?.outcome).toBe(model.complete(verdicts[name], at));
       return;
     }

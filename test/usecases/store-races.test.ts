@@ -9,8 +9,8 @@ import {
   aNewSignature,
   aRequestKey,
   aSid,
-  noBlock,
   noLimits,
+  noLockout,
   useStores,
 } from "../support/stores.ts";
 
@@ -94,7 +94,7 @@ describe("a statement that waited for another one sees what that one did", () =>
 
   test.each([
     ["an abort", (id: string): Promise<unknown> => closings.abort("payments", id, undefined, "")],
-    ["a completion", (id: string): Promise<unknown> => closings.complete("payments", id, "match", noBlock)],
+    ["a completion", (id: string): Promise<unknown> => closings.complete("payments", id, "match", noLockout)],
   ] as const)(
     "%s erases the number where the outcome became known, keeps it where it became open",
     async (_, close) => {
@@ -220,7 +220,7 @@ describe("facts that come late or twice", () => {
       expect((await accepted(owner.challengeId, sid, "receipt"))?.effect).toBe("nothing_new");
       expect((await accepted(owner.challengeId, sid, "look_up"))?.effect).toBe("nothing_new");
       expect((await timeline(owner.id)).slice(2)).toEqual(["CHALLENGE_SENT"]);
-      await closings.complete("payments", owner.id, "match", noBlock);
+      await closings.complete("payments", owner.id, "match", noLockout);
       pass(60_000);
       const due = await upkeep.due("redaction", 50, 1000);
       const message = { challengeId: owner.challengeId, provider: "twilio", providerChallengeId: sid };
@@ -260,7 +260,7 @@ describe("facts that come late or twice", () => {
 
   test("a message that is found after its code was used is still confirmed and redacted, each once", async () => {
     const { id, challengeId } = await started();
-    await closings.complete("payments", id, "match", noBlock);
+    await closings.complete("payments", id, "match", noLockout);
     const sid = aSid();
     await accepted(challengeId, sid, "look_up");
     const due = async (task: UpkeepTask) =>

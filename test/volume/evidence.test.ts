@@ -10,7 +10,7 @@ import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { SealSignatures } from "../../src/usecases/seal-signatures.ts";
 import { useDatabase } from "../support/database.ts";
 import { receiptRing } from "../support/evidence-pack.ts";
-import { aNewSignature, aRequestKey, noBlock, noLimits } from "../support/stores.ts";
+import { aNewSignature, aRequestKey, noLimits, noLockout } from "../support/stores.ts";
 import { fill, progress, timed } from "./fill.ts";
 
 // Every statement here has the service's statement_timeout: one that reads all of a table is ended by it.
@@ -32,7 +32,7 @@ beforeAll(async () => {
   const { id } = aNewSignature();
   await new PostgresSignatureStore(db).start(aRequestKey(), aNewSignature({ id }), noLimits);
   const closings = new PostgresClosingStore(db, true);
-  await closings.complete("payments", id, "match", noBlock);
+  await closings.complete("payments", id, "match", noLockout);
   await closings.keepReceipts([{ signatureId: id, jws: "a.b.c" }]);
   await fill(sql, { sample: id, yesterday, before, backlog });
 });

@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, integer, pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { bytes, instant } from "./columns.ts";
 
 /** What a customer has started, and which codes in a row were wrong, by keyed pseudonym. */
@@ -17,6 +28,40 @@ export const customerGuard = pgTable(
   (table) => [
     check("customer_guard_is_pseudonym", sql`octet_length(${table.pseudonym}) = 32`),
     index("customer_guard_by_age").on(table.touchedAt),
+  ],
+);
+
+/** Wrong codes of a customer that are not forgiven, by caller; caller '' is all callers together. */
+export const lockout = pgTable(
+  "lockout",
+  {
+    /** Keyed pseudonym. */
+    customer: bytes("customer").notNull(),
+    caller: text("caller").notNull(),
+    /** In the order in which they were judged. */
+    failedAt: instant("failed_at").array().notNull(),
+    /** Of each: the pseudonym of the number that the code was sent to, and the caller's name. */
+    failedFor: bytes("failed_for").array().notNull(),
+    /** Lockouts in a row. */
+    steps: smallint("steps").notNull(),
+    /** When the latest lockout began. */
+    lockedAt: instant("locked_at"),
+    /** Infinity: until the bank frees the customer. */
+    lockedUntil: instant("locked_until"),
+    /** What an operator names the customer by. */
+    lastSignatureId: uuid("last_signature_id").notNull(),
+    touchedAt: instant("touched_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.customer, table.caller] }),
+    check("lockout_is_pseudonym", sql`octet_length(${table.customer}) = 32`),
+    check(
+      "lockout_failures_are_whole",
+      sql`cardinality(${table.failedAt}) = cardinality(${table.failedFor})`,
+    ),
+    check("lockout_failures_bounded", sql`cardinality(${table.failedAt}) <= 100`),
+    index("lockout_by_age").on(table.touchedAt).where(sql`cardinality(${table.failedAt}) = 0`),
+    index("lockout_failed_by_age").on(table.touchedAt).where(sql`cardinality(${table.failedAt}) > 0`),
   ],
 );
 

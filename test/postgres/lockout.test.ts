@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { KeyRing } from "../../src/domain/keys.ts";
-import type { BlockRules } from "../../src/domain/limits.ts";
+import type { LockoutRules } from "../../src/domain/limits.ts";
 import type { Verdict } from "../../src/domain/stores.ts";
 import { aKeyRing, aSignatureOf, ends, refusal, useReplicas } from "../support/replicas.ts";
 import { aNewChallenge, aRequestKey, aSid, noLimits } from "../support/stores.ts";
 
 const { replica, reader, deliveries, sql, pass, now } = await useReplicas();
 const ring = aKeyRing("n1");
-const block: BlockRules = { failures: 5, windowMs: 3_600_000, blockMs: 900_000 };
+const block: LockoutRules = {
+  failures: 5,
+  windowMs: 3_600_000,
+  stepsMs: [900_000, 3_600_000, 86_400_000],
+};
 const blocks = (ms: number) => ({ reason: "CUSTOMER_BLOCKED", retryAfterMs: ms });
 
 async function started(customer: string, keys: KeyRing = ring, n = 0): Promise<string> {
@@ -83,9 +87,9 @@ test("a right code that waited for the fifth wrong one is refused: guesses in pa
   const held = Promise.withResolvers<void>();
   const counted = Promise.withResolvers<void>();
   const fifth = sql.begin(async (tx) => {
-    const until = new Date(now().getTime() + block.blockMs);
-    await tx`update customer_guard set wrong_codes = '{}', blocked_until = ${until}
-      where pseudonym = any (array(select unnest(customer_guards) from signature where id = ${id}))`;
+    const until = new Date(now().getTime() + block.stepsMs[0]!);
+    await tx`update lockout set locked_until = ${until}
+      where customer = any (array(select unnest(customer_guards) from signature where id = ${id}))`;
     counted.resolve();
     await held.promise;
   });
@@ -125,7 +129,7 @@ test("trying on while blocked does not prolong the block", async () => {
     pass(40_000);
     await refusal(complete(id, "code_mismatch"));
   }
-  pass(block.blockMs - 240_000);
+  pass(block.stepsMs[0]! - 240_000);
   await started(customer);
 });
 
@@ -204,7 +208,7 @@ test("the block holds over replicas that learn of a new pseudonym key at differe
   expect(await refusal(started(customer, oldRing, 1))).toMatchObject(blocks(900_000));
   // What is refused counts under neither key, or the block would come again once it has ended.
   for (let time = 0; time < 5; time += 1) await refusal(complete(open, "code_mismatch"));
-  pass(block.blockMs);
+  pass(block.stepsMs[0]!);
   await wrong(customer, 2, newRing);
   await started(customer, newRing);
 });
