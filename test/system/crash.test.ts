@@ -53,11 +53,11 @@ interface Step {
 }
 
 const sentByOther = (attempt: number) => [
-  "CHALLENGE_TAKEN_OVER",
+  `CHALLENGE_TAKEN_OVER ${attempt}`,
   `LOOKED_UP nothing ${attempt}`,
   `CHALLENGE_SENT answer ${attempt + 1}`,
 ];
-const foundByOther = ["CHALLENGE_TAKEN_OVER", "LOOKED_UP message", "CHALLENGE_SENT look_up 1"];
+const foundByOther = ["CHALLENGE_TAKEN_OVER 1", "LOOKED_UP message", "CHALLENGE_SENT look_up 1"];
 
 const steps: readonly Step[] = [
   { step: "after TX 1, before the call", point: { at: "before_call" }, timeline: sentByOther(1) },
