@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AbortReason } from "../../src/gen/bank/signature/v1/signature_pb.ts";
+import { commands } from "../../src/main/admin/commands.ts";
+import { parse } from "../../src/main/admin/parse.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { grpcError } from "../support/grpc-client.ts";
 import { LiveInstallation, temporaryDirectory } from "../support/live-installation.ts";
@@ -66,6 +68,22 @@ describe("npm run admin against two replicas", () => {
     expect(away.said).not.toContain("hunter2");
     const { signature } = await one.client.getSignature({ signatureId: id });
     expect(signatureStatusName(signature?.status)).toBe("CHALLENGE_SENT");
+  });
+
+  it("has a help text for every command, which needs neither a name nor a database", async () => {
+    for (const command of commands) {
+      const { text, asked } = parse([command.name, "--help"]) as { text: string; asked: boolean };
+      expect(asked).toBe(true);
+      expect(text).toContain(command.summary);
+      expect(command.help.length).toBeGreaterThan(40);
+    }
+    expect(await runTool("admin", ["purge", "--help"], {})).toMatchObject({
+      code: 0,
+      said: expect.stringContaining("npm run admin -- purge"),
+    });
+    expect(parse(["stuck", "--as", as, "--seconds", "5"])).toMatchObject({
+      text: expect.stringContaining("stuck takes no --seconds"),
+    });
   });
 
   it("resends and aborts through a replica, and shows who ordered it", async () => {

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { v7 as uuid } from "uuid";
+import type { Call, Command, Desk, ExitCode } from "./command.ts";
+
+/** Longest that the tool waits for a replica; the order stands even after that. */
+const waitMs = 30_000;
+
+const carriedOut =
+  "An order: a replica carries it out within a sweep, through the same use case as a caller's call.";
+
+/** What changes a signature, or whom and what it was for. */
+export const orderCommands: readonly Command[] = [
+  about("resend", "sends the code again (cooldown and ceiling apply)"),
+  { ...about("abort", "ends the signature"), options: ["note"] },
+  about("requeue", "takes a given-up challenge up again"),
+  block("block-customer", "no signature of that customer until then"),
+  about("free-customer", "ends the block of that customer"),
+  block("block-number", "no message to that number until then"),
+  about("free-number", "ends the block of that number"),
+  breaker("open-breaker", "holds every call to Twilio back, in all replicas"),
+  breaker("close-breaker", "lets calls to Twilio go again, in all replicas"),
+];
+
+function about(name: string, summary: string): Command {
+  return { name, summary, help: carriedOut, subject: "signature id", run: orderAndWait };
+}
+
+function block(name: string, summary: string): Command {
+  return {
+    ...about(name, summary),
+    options: ["seconds"],
+    fault({ seconds }) {
+      const value = Number(seconds ?? 0);
+      return Number.isInteger(value) && value > 0 ? undefined : "--seconds must be a whole number above 0";
+    },
+  };
+}
+
+function breaker(name: string, summary: string): Command {
+  return {
+    ...{ name, summary },
+    help: "An order that each replica follows within a sweep; the latest one counts.",
+    async run({ as }, { operators, print }) {
+      const id = uuid();
+      await operators.order({ id, orderedBy: as, command: name, parameters: { provider: "twilio" } });
+      print(`ordered (${id}): every replica follows within a sweep`);
+      return 0;
+    },
+  };
+}
+
+async function orderAndWait(
+  { command, subject, as, values }: Call,
+  { operators, print }: Desk,
+): Promise<ExitCode> {
+  const id = uuid();
+  const parameters = { signature_id: subject, note: values.note ?? "", seconds: values.seconds ?? "0" };
+  await operators.order({ id, orderedBy: as, command: command.name, parameters });
+  const until = Date.now() + waitMs;
+  while (Date.now() < until) {
+    const result = await operators.result(id);
+    if (result !== undefined) {
+      print(result);
+      return /^(refused|no such|nothing)/.test(result) ? 1 : 0;
+    }
+    await sleep(100);
+  }
+  print(`ordered (${id}), but no replica has done it yet: is the service running?`);
+  return 1;
+}
