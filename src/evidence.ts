@@ -5,6 +5,10 @@ import { runEvidenceCommand } from "./main/evidence-command.ts";
 
 runEvidenceCommand(process.argv.slice(2), {
   print: (line) => console.log(line),
+  async input() {
+    const { text } = await import("node:stream/consumers");
+    return await text(process.stdin);
+  },
   async withDesk(use) {
     const { readEvidenceConfig, secretVariables } = await import("./config.ts");
     const { scrubEnvironment } = await import("./main/scrub-environment.ts");

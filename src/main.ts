@@ -19,6 +19,7 @@ import { openTwilioLine, startSandbox, watchedForDuplicates } from "./main/twili
 import { buildUseCases } from "./main/use-cases.ts";
 import { watchDatabase } from "./main/watch-database.ts";
 import { claimInstallation } from "./postgres/installation.ts";
+import { keyHistory } from "./postgres/key-history.ts";
 import { HandshakeTelemetry } from "./telemetry/handshake-telemetry.ts";
 import { instrumentedStore } from "./telemetry/instrumented-store.ts";
 import { createInstruments } from "./telemetry/instruments.ts";
@@ -65,7 +66,10 @@ async function start(
               logVaultEvent(logger, event);
               tellSecrets();
             },
-            onKeys: (changed) => claimInstallation(database, "live", changed),
+            async onKeys(changed) {
+              await claimInstallation(database, "live", changed);
+              history = await keyHistory(database);
+            },
           },
           called,
         );
@@ -75,6 +79,7 @@ async function start(
   opening.close = () => opened.close();
   const { database, secrets } = opened;
   const { keys } = secrets;
+  let history = await keyHistory(database);
   readiness.set("database", "ok");
   tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
   tellSecrets();
@@ -139,7 +144,7 @@ async function start(
   const ops = await listenOps(config, {
     metrics: () => telemetry.prometheusText(),
     health: readiness,
-    jwks: () => jwks(keys.current().receipt),
+    jwks: () => jwks(keys.current().receipt, history),
     logger,
   });
   const unobserve = observeRuntime(instruments, {

@@ -1,3 +1,4 @@
+import type { KeyValidity } from "../domain/key-validity.ts";
 import type { KeyRing, Keys, ReceiptKeyRing, RingName } from "../domain/keys.ts";
 
 /** The names that the rings have in Vault and in the keys file. */
@@ -14,7 +15,7 @@ const keyIdForm = /^[A-Za-z0-9._-]{1,32}$/;
 
 /**
  * Parses `{"code-pepper":{"primary":"p2","keys":{"p1":"<base64, 32 bytes>",…}},…}`; the receipt ring may
- * have `"retired":{"r0":"<base64, public key of 32 bytes>"}` beside its keys.
+ * have `"retired":{"r0":"<base64, public key of 32 bytes>"}` and `"validity"` beside its keys.
  * @returns the rings, or every fault, none of which repeats a value
  */
 export function parseKeyRings(document: unknown): { keys: Keys } | { faults: string[] } {
@@ -30,7 +31,11 @@ export function parseKeyRings(document: unknown): { keys: Keys } | { faults: str
     phoneSeal: ring("phoneSeal"),
     pseudonym: ring("pseudonym"),
     evidence: ring("evidence"),
-    receipt: withRetired(ring("receipt"), document[ringNames.receipt], faults),
+    receipt: withValidity(
+      withRetired(ring("receipt"), document[ringNames.receipt], faults),
+      document[ringNames.receipt],
+      faults,
+    ),
   };
   return faults.length > 0 ? { faults } : { keys };
 }
@@ -76,6 +81,39 @@ function withRetired(ring: KeyRing, value: unknown, faults: string[]): ReceiptKe
     if (ring.keys.has(id)) faults.push(`${name}.${id} is among the keys too: it is one or the other`);
   }
   return { ...ring, retired };
+}
+
+const instantForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z$/;
+
+/** `"validity":{"r0":{"from":"2026-01-01T00:00:00Z","until":"…","revoked":"…"}}`, each of the three optional. */
+function withValidity(ring: ReceiptKeyRing, value: unknown, faults: string[]): ReceiptKeyRing {
+  if (!isRecord(value) || value["validity"] === undefined) return ring;
+  const name = `${ringNames.receipt}.validity`;
+  if (!isRecord(value["validity"])) {
+    faults.push(`${name} must be {id: {"from", "until", "revoked"}}`);
+    return ring;
+  }
+  const validity = new Map<string, KeyValidity>();
+  for (const [id, window] of Object.entries(value["validity"])) {
+    if (!keyIdForm.test(id) || !(ring.keys.has(id) || ring.retired?.has(id))) {
+      faults.push(`${name} names ${speakable(id)}, which is no key of the ring`);
+      continue;
+    }
+    const read = isRecord(window) ? Object.entries(window) : [["", window] as const];
+    const isTime = (at: unknown) =>
+      typeof at === "string" && instantForm.test(at) && !Number.isNaN(Date.parse(at));
+    if (!read.every(([fact, at]) => ["from", "until", "revoked"].includes(fact) && isTime(at))) {
+      faults.push(
+        `${name}.${id} must have times in UTC such as 2026-01-31T00:00:00Z under "from", "until" and "revoked"`,
+      );
+      continue;
+    }
+    validity.set(id, Object.fromEntries(read.map(([fact, at]) => [fact, new Date(String(at))])));
+  }
+  // What is signed with it would not verify.
+  if (validity.get(ring.primary)?.revoked)
+    faults.push(`${ringNames.receipt}.primary names a key that is revoked`);
+  return { ...ring, validity };
 }
 
 /** A name fit for a message. A key of 32 bytes that stands where a name belongs is longer than any name. */

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { chainFault } from "./chain.ts";
-import type { Channel } from "./challenge.ts";
 import { isSignedBy } from "./ed25519.ts";
+import { compareWithEvents, type ShownFacts } from "./event-comparison.ts";
 import { type EvidencePack, type PackedCheckpoint, packStatement } from "./evidence-pack.ts";
+import { keyUseFault } from "./key-validity.ts";
 import { rootOfPath } from "./merkle-tree.ts";
-import { openReceipt, type PublicJwk, receiptParts, textDigest } from "./receipt.ts";
+import { type PublicJwk, textDigest } from "./receipt.ts";
+import { type ReceiptContext, receiptFault } from "./receipt-check.ts";
 import { dayOf, isCheckpointBy, isSealBy, type Seal, sealLeaf } from "./seal-statement.ts";
 
 /** A day's checkpoint must be there so long after its end: it is made ten minutes after it (postgres/seals.ts). */
@@ -43,15 +45,20 @@ export async function packFault(
   pack: EvidencePack,
   published?: readonly PublicJwk[],
 ): Promise<string | undefined> {
+  const foreign = keysFault(pack, published);
+  if (foreign !== undefined) return foreign;
   const keys: Keys = new Map(pack.keys.map((key) => [key.kid, Buffer.from(key.x, "base64url")]));
+  // What the bank publishes of its keys counts, not what whoever made the pack says of them.
+  const told = new Map([...pack.keys, ...(published ?? [])].map((key) => [key.kid, key]));
   return (
-    keysFault(pack, published) ??
     timelineFault(pack) ??
-    sealsFault(pack, keys) ??
-    checkpointsFault(pack, keys) ??
-    (await receiptFault(pack, keys)) ??
+    (await sealsFault(pack, keys)) ??
+    (await checkpointsFault(pack, keys)) ??
+    (await receiptFault(contextOf(pack), pack.receipt, keys)) ??
     contentFault(pack) ??
-    signedFault(pack, keys)
+    compareWithEvents(shownIn(pack), pack.events).differences[0] ??
+    (await signedFault(pack, keys)) ??
+    windowFault(pack, told)
   );
 }
 
@@ -79,7 +86,7 @@ function timelineFault(pack: EvidencePack): string | undefined {
     : `the status is ${status}, and event ${end.number} is ${end.type}`;
 }
 
-function sealsFault(pack: EvidencePack, keys: Keys): string | undefined {
+async function sealsFault(pack: EvidencePack, keys: Keys): Promise<string | undefined> {
   let sealed = 0;
   for (const seal of sealsOf(pack)) {
     const name = `the seal over ${seal.length} events`;
@@ -87,7 +94,7 @@ function sealsFault(pack: EvidencePack, keys: Keys): string | undefined {
     sealed = seal.length;
     const key = keys.get(seal.keyId);
     if (key === undefined) return `${name} names the key ${seal.keyId}, which the pack does not have`;
-    if (!isSealBy(seal, key))
+    if (!(await isSealBy(seal, key)))
       return `${name} was changed: its signature is not that of the key ${seal.keyId}`;
     const event = pack.events[seal.length - 1];
     if (event === undefined) {
@@ -102,10 +109,10 @@ function sealsFault(pack: EvidencePack, keys: Keys): string | undefined {
     : `the seal over events ${sealed + 1} to ${pack.events.length} is missing`;
 }
 
-function checkpointsFault(pack: EvidencePack, keys: Keys): string | undefined {
+async function checkpointsFault(pack: EvidencePack, keys: Keys): Promise<string | undefined> {
   const exportedAt = new Date(pack.exported_at).getTime();
   for (const checkpoint of pack.checkpoints) {
-    const fault = checkpointFault(checkpoint, keys);
+    const fault = await checkpointFault(checkpoint, keys);
     if (fault !== undefined) return fault;
   }
   for (const seal of sealsOf(pack)) {
@@ -127,74 +134,90 @@ function checkpointsFault(pack: EvidencePack, keys: Keys): string | undefined {
   return undefined;
 }
 
-function checkpointFault(checkpoint: PackedCheckpoint, keys: Keys): string | undefined {
+async function checkpointFault(checkpoint: PackedCheckpoint, keys: Keys): Promise<string | undefined> {
   const name = `the checkpoint of ${checkpoint.day}`;
   const key = keys.get(checkpoint.key_id);
   if (key === undefined) return `${name} names the key ${checkpoint.key_id}, which the pack does not have`;
   const { day, seals, digest, previous, key_id: keyId, signature } = checkpoint;
   const signed = { day, seals, digest: bytes(digest), previous: bytes(previous) };
-  return isCheckpointBy({ ...signed, keyId, signature: bytes(signature) }, key)
+  return (await isCheckpointBy({ ...signed, keyId, signature: bytes(signature) }, key))
     ? undefined
     : `${name} was changed: its signature is not that of the key ${keyId}`;
 }
 
-async function receiptFault(pack: EvidencePack, keys: Keys): Promise<string | undefined> {
-  const completion = pack.events.find((event) => event.type === "SIGNATURE_COMPLETED");
-  if (completion === undefined) {
-    return pack.receipt === null ? undefined : "there is a receipt, and no event says that it was completed";
-  }
-  if (pack.receipt === null) return "the receipt of the completion is missing";
-  const details = JSON.parse(completion.details) as Readonly<Record<string, string>>;
-  const { challenge_id: challengeId = "", receipt_key_id: keyId = "" } = details;
-  const key = keys.get(keyId);
-  if (key === undefined) return `the receipt needs the key ${keyId}, which the pack does not have`;
-  const opened = await openReceipt(pack.receipt, key);
-  if (opened === undefined) return `the receipt was changed: its signature is not that of the key ${keyId}`;
-  const { caller, first_factor: firstFactor, transaction_digest: transactionDigest } = pack.signature;
-  const messages = pack.events.filter(
-    ({ number, type }) => number < completion.number && /^(CHALLENGE|DUPLICATE)_SENT$/.test(type),
-  );
-  const { header, payload } = receiptParts({
-    ...{ caller, firstFactor, transactionDigest, challengeId, receiptKeyId: keyId },
-    signatureId: pack.signature.id,
-    completedAt: new Date(completion.at),
-    channel: (pack.challenges.find(({ id }) => id === challengeId)?.channel ?? "") as Channel,
-    textDigest: details["text_digest"] ?? "",
-    messageSids: messages.map(({ details: text }) => JSON.parse(text).provider_challenge_id as string),
-    chainHead: completion.hash,
-    chainLength: completion.number,
-  });
-  if (opened.header !== header) return "the receipt's header is not that of a receipt under its key";
-  return opened.payload === payload ? undefined : claimsFault(opened.payload, payload);
+const contextOf = ({ signature, challenges, events }: EvidencePack): ReceiptContext => ({
+  ...{ id: signature.id, caller: signature.caller, firstFactor: signature.first_factor, challenges, events },
+  transactionDigest: signature.transaction_digest,
+});
+
+/** What a pack shows, as it is compared with its events. */
+export const shownIn = ({ signature, challenges, provider_receipts: reports }: EvidencePack): ShownFacts => ({
+  ...{ signature, challenges },
+  provider_receipts: reports.map((report) => ({ ...report, parameters_digest: sha256(report.parameters) })),
+});
+
+/** The digest of a challenge's text that an event has: of its creation, or of the completion. */
+function textDigestOf({ events }: EvidencePack, id: string): string | undefined {
+  const details = events
+    .filter(({ type }) => type === "CHALLENGE_CREATED" || type === "SIGNATURE_COMPLETED")
+    .map((event) => JSON.parse(event.details) as Readonly<Record<string, string>>);
+  return details.find((one) => one["challenge_id"] === id && one["text_digest"] !== undefined)?.[
+    "text_digest"
+  ];
 }
 
-function claimsFault(found: string, expected: string): string {
-  const [claims, facts] = [JSON.parse(found), JSON.parse(expected)] as Record<string, unknown>[];
-  const name = Object.keys({ ...facts, ...claims }).find(
-    (claim) => JSON.stringify(claims?.[claim]) !== JSON.stringify(facts?.[claim]),
+/** What a key signed outside the time in which it could. */
+function windowFault(pack: EvidencePack, keys: ReadonlyMap<string, PublicJwk>): string | undefined {
+  const used = (what: string, keyId: string, at: string | number, earliest = false) => {
+    const key = keys.get(keyId);
+    const fault = key && keyUseFault(key, new Date(at), earliest);
+    return fault && `${what}: ${fault}`;
+  };
+  for (const seal of pack.seals) {
+    const fault = used(`the seal over ${seal.length} events`, seal.key_id, seal.sealed_at);
+    if (fault !== undefined) return fault;
+  }
+  for (const { day, key_id: id } of pack.checkpoints) {
+    const fault = used(`the checkpoint of ${day}`, id, Date.parse(`${day}T00:00:00Z`) + dayMs, true);
+    if (fault !== undefined) return fault;
+  }
+  const completion = pack.events.find((event) => event.type === "SIGNATURE_COMPLETED");
+  const receiptKey = JSON.parse(completion?.details ?? "{}").receipt_key_id as string;
+  return (
+    (completion && used("the receipt", receiptKey, completion.at)) ??
+    used("the pack", pack.signed.key_id, pack.exported_at)
   );
-  return `the receipt says something else than the pack about ${name ?? "the order of its claims"}`;
 }
 
 function contentFault(pack: EvidencePack): string | undefined {
   if (sha256(canonicalize(pack.transaction) as string) !== pack.signature.transaction_digest) {
     return "the transaction was changed: its digest is not the one that was signed";
   }
-  const completion = pack.events.find((event) => event.type === "SIGNATURE_COMPLETED");
-  const { challenge_id: id, text_digest: digest } = JSON.parse(completion?.details ?? "{}");
-  const text = pack.challenges.find((challenge) => challenge.id === id)?.text ?? null;
-  if (text !== null && textDigest(text) !== digest) return `the text of challenge ${id} was changed`;
+  for (const { id, text } of pack.challenges) {
+    const digest = textDigestOf(pack, id);
+    if (text !== null && digest !== undefined && textDigest(text) !== digest) {
+      return `the text of challenge ${id} was changed`;
+    }
+  }
   const broken = pack.provider_receipts.findIndex((receipt) => !receipt.proof_fits);
   return broken < 0
     ? undefined
     : `provider receipt ${broken + 1} was changed before the export: its proof did not fit`;
 }
 
-function signedFault(pack: EvidencePack, keys: Keys): string | undefined {
+async function signedFault(pack: EvidencePack, keys: Keys): Promise<string | undefined> {
   const { key_id: id, signature } = pack.signed;
   const key = keys.get(id);
   if (key === undefined) return `the pack is signed with the key ${id}, which it does not have`;
-  return isSignedBy(key, packStatement(pack), bytes(signature))
+  return (await isSignedBy(key, packStatement(pack), bytes(signature)))
     ? undefined
     : `the pack was changed after its export: its signature is not that of the key ${id}`;
+}
+
+/** Whether a text for people is the one that was exported with the pack. */
+export function textFault(pack: EvidencePack, text: Uint8Array): string | undefined {
+  if (pack.text_sha256 === undefined) return undefined;
+  return createHash("sha256").update(text).digest("hex") === pack.text_sha256
+    ? undefined
+    : "the text beside the pack is not the one that was exported with it";
 }

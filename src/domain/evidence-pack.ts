@@ -8,8 +8,9 @@ import * as form from "./shape.ts";
 // holds no code, no phone number and no customer id. Bytes are in lower-case hex, times in ISO 8601 with
 // milliseconds, UTC.
 
-export const packFormat = "signature-evidence-v1";
-const packLabel = Buffer.from(`${packFormat}\0`);
+export const packFormat = "signature-evidence-v2";
+/** What releases before wrote: without windows of keys, time stamps and the digest of the text for people. */
+const formerFormat = "signature-evidence-v1";
 
 export interface PackedEvent {
   readonly number: number;
@@ -41,10 +42,12 @@ export interface PackedCheckpoint {
     readonly index: number;
     readonly path: readonly string[];
   }[];
+  /** Tokens of time-stamp authorities (RFC 3161) over the checkpoint's hash. */
+  readonly timestamps?: readonly { readonly sink: string; readonly token: string }[];
 }
 
 export interface EvidencePack {
-  readonly format: typeof packFormat;
+  readonly format: typeof packFormat | typeof formerFormat;
   readonly exported_at: string;
   readonly signature: {
     readonly id: string;
@@ -90,6 +93,8 @@ export interface EvidencePack {
   /** Compact JWS. */
   readonly receipt: string | null;
   readonly keys: readonly PublicJwk[];
+  /** SHA-256 of the text for people, which stands in a file beside this one. */
+  readonly text_sha256?: string;
   /** By the receipt key, over all of the above. */
   readonly signed: { readonly key_id: string; readonly signature: string };
 }
@@ -97,8 +102,11 @@ export interface EvidencePack {
 const { anyOf, count, exactly, hex, none, text, time, uuid } = form;
 const optional = (test: (value: unknown) => boolean) => anyOf(test, none);
 
-const shape: form.Shape = {
-  format: exactly(packFormat),
+const absent = (value: unknown) => value === undefined;
+const maybe = (test: (value: unknown) => boolean) => anyOf(test, absent);
+
+const formerShape = {
+  format: exactly(formerFormat),
   exported_at: time,
   signature: {
     ...{ id: uuid, caller: text, status: text, created_at: time, expires_at: time },
@@ -143,25 +151,48 @@ const shape: form.Shape = {
     },
   ],
   signed: { key_id: text, signature: hex(64) },
+} as const satisfies form.Shape;
+
+const [formerCheckpoint] = formerShape.checkpoints;
+const [formerKey] = formerShape.keys;
+const shape: form.Shape = {
+  ...formerShape,
+  format: exactly(packFormat),
+  checkpoints: [{ ...formerCheckpoint, timestamps: [{ sink: text, token: form.hexBytes }] }],
+  keys: [{ ...formerKey, nbf: maybe(count), exp: maybe(count), revoked_at: maybe(count) }],
+  text_sha256: hex(32),
 };
 
-/** A pack of the right form, or what about its form is wrong; nothing of it has been checked yet. */
-export function parsePack(file: string): { pack: EvidencePack } | { fault: string } {
+/** The one file that is this pack, byte for byte. */
+export function packFile(pack: EvidencePack): Buffer {
+  return Buffer.from(`${JSON.stringify(pack, null, 2)}\n`);
+}
+
+/**
+ * A pack of the right form, or what about its form is wrong; nothing of it has been checked yet. Two readers must see
+ * the same pack: what JSON leaves open (members that stand twice, escapes, spaces, numbers) has one spelling.
+ */
+export function parsePack(file: Uint8Array): { pack: EvidencePack } | { fault: string } {
   let document: unknown;
   try {
-    document = JSON.parse(file);
+    document = JSON.parse(Buffer.from(file).toString("utf8"));
   } catch {
     return { fault: "the file is not JSON" };
   }
-  const wrong = form.misshapen(shape, document, "pack");
-  return wrong === undefined
-    ? { pack: document as EvidencePack }
-    : { fault: `${wrong} does not have the form that ${packFormat} gives it` };
+  const isFormer = form.record(document) && (document as { format?: unknown }).format === formerFormat;
+  const wrong = form.misshapen(isFormer ? formerShape : shape, document, "pack");
+  if (wrong !== undefined) {
+    return { fault: `${wrong} does not have the form that ${isFormer ? formerFormat : packFormat} gives it` };
+  }
+  const pack = document as EvidencePack;
+  return Buffer.from(file).equals(packFile(pack))
+    ? { pack }
+    : { fault: "the file is not spelled as packs are: a member stands twice, or was written otherwise" };
 }
 
 /** What the signature of a pack covers: its RFC 8785 JSON without that signature. */
 export function packStatement({ signed: _, ...content }: EvidencePack): Buffer {
-  return Buffer.concat([packLabel, Buffer.from(canonicalize(content) as string)]);
+  return Buffer.concat([Buffer.from(`${content.format}\0`), Buffer.from(canonicalize(content) as string)]);
 }
 
 export function signPack(content: Omit<EvidencePack, "signed">, { id, key }: SigningKey): EvidencePack {

@@ -1,5 +1,6 @@
 import type { ChainedEvent } from "./chain.ts";
 import type { Challenge } from "./challenge.ts";
+import type { KeyHistory } from "./key-validity.ts";
 import type { TextStyle } from "./message-texts.ts";
 import type { ReceiptFacts } from "./receipt.ts";
 import type { Checkpoint, Seal, SealedChain } from "./seal-statement.ts";
@@ -16,8 +17,8 @@ export interface ReceiptKeeper {
 export interface FinishedDay {
   /** UTC, `YYYY-MM-DD`. */
   readonly day: string;
-  /** The checkpoint before, undefined for the first day. */
-  readonly before: Checkpoint | undefined;
+  /** Hash of the checkpoint of the day before, which may be gone; 32 zero bytes for the first day. */
+  readonly previous: Buffer;
   readonly seals: AsyncIterable<readonly Seal[]>;
 }
 
@@ -40,9 +41,8 @@ export interface ProviderReceipt {
   readonly proof: string;
 }
 
-/** All that is kept of one signature, read at one instant. */
-export interface Dossier {
-  readonly readAt: Date;
+/** What rows, events and seals have of one signature. */
+export interface RecordedSignature {
   readonly signatureId: string;
   readonly caller: string;
   /** As recorded. */
@@ -56,16 +56,41 @@ export interface Dossier {
   readonly locale: string;
   /** Lower-case hex. */
   readonly transactionDigest: string;
-  readonly transactionSealed: Buffer;
-  readonly sealKeyId: string;
   readonly challenges: readonly ChallengeRecord[];
   readonly providerReceipts: readonly ProviderReceipt[];
   readonly events: readonly ChainedEvent[];
   /** By length. */
   readonly seals: readonly Seal[];
+  readonly receipt: string | undefined;
+}
+
+/** All that is kept of one signature, read at one instant. */
+export interface Dossier extends RecordedSignature {
+  readonly readAt: Date;
+  readonly transactionSealed: Buffer;
+  readonly sealKeyId: string;
   /** Of the days of these seals, as far as there are any. */
   readonly checkpoints: readonly Checkpoint[];
-  readonly receipt: string | undefined;
+}
+
+/** A signature as an audit reads it, with what its row says of its chain. */
+export interface AuditedSignature extends RecordedSignature {
+  readonly chainLength: number;
+  readonly chainHead: Buffer;
+  readonly sealedLength: number;
+}
+
+/** A day whose checkpoint was made once, whether it is there or not. */
+export interface MadeCheckpoint {
+  readonly day: string;
+  /** What the next checkpoint has as `previous`. */
+  readonly hash: Buffer;
+}
+
+/** What became of the search for a checkpoint that is due; `missing` names days whose checkpoint is gone. */
+export interface CheckpointRound {
+  readonly made: Checkpoint | undefined;
+  readonly missing: readonly string[];
 }
 
 export interface EvidenceStore extends ReceiptKeeper {
@@ -83,10 +108,24 @@ export interface EvidenceStore extends ReceiptKeeper {
    */
   sealClosed(limit: number, sign: (chain: SealedChain) => Seal, only?: string): Promise<number>;
   /**
-   * Adds the checkpoint of the first finished day that has none, days without seals included; false where
-   * nothing is due or another replica is at it. MUST see every seal of the day.
+   * Adds the checkpoint of the first finished day that never had one, days without seals included. A day that had
+   * one and has none any more is missing, and MUST NOT get another. MUST see every seal of the day.
+   * @param known what is known of checkpoints outside the database
    */
-  addCheckpoint(make: (day: FinishedDay) => Promise<Checkpoint>): Promise<boolean>;
+  addCheckpoint(
+    make: (day: FinishedDay) => Promise<Checkpoint>,
+    known: readonly MadeCheckpoint[],
+  ): Promise<CheckpointRound>;
+  /** By key id: when keys of the receipt ring were first used, and first seen as retired. */
+  keyHistory(): Promise<ReadonlyMap<string, KeyHistory>>;
+  /** Tokens of time-stamp authorities over the checkpoint of a day. */
+  timestamps(day: string): Promise<{ readonly sink: string; readonly token: Buffer }[]>;
+  /** Every day whose checkpoint was made, oldest first. */
+  madeCheckpoints(): Promise<MadeCheckpoint[]>;
+  /** Days that must have a checkpoint by now and have none. */
+  missingDays(): Promise<string[]>;
+  /** Signatures in the order of their ids, after the one that is given: a page of all that are kept. */
+  auditPage(after: string | undefined, limit: number): Promise<AuditedSignature[]>;
   /** Every checkpoint, oldest first. */
   checkpoints(): Promise<Checkpoint[]>;
   /** Hands out the seals of a day, ordered by signature id and length, a batch at a time. */

@@ -1,7 +1,7 @@
 import type { EvidencePack } from "./evidence-pack.ts";
 
 /** The pack for people: the same facts in the order in which somebody asks for them. */
-export function evidenceText(pack: EvidencePack): string {
+export function evidenceText(pack: Omit<EvidencePack, "signed" | "text_sha256">): string {
   const { signature, transaction, challenges, events, seals, checkpoints } = pack;
   const lines = [
     `Evidence of signature ${signature.id}`,

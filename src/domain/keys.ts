@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { Failure } from "./failure.ts";
+import type { KeyValidity } from "./key-validity.ts";
 
 /** Keys of one purpose by id. New values are made under the primary; old ones stay readable. */
 export interface KeyRing {
@@ -10,6 +11,8 @@ export interface KeyRing {
 /** Ed25519 seeds that sign, and public keys (32 bytes) whose seeds are gone: they only verify. */
 export interface ReceiptKeyRing extends KeyRing {
   readonly retired?: ReadonlyMap<string, Uint8Array>;
+  /** Windows of keys, live and retired, by id. */
+  readonly validity?: ReadonlyMap<string, KeyValidity>;
 }
 
 /** An immutable snapshot of every key ring. */

@@ -67,6 +67,16 @@ export type Observation =
     }
   /** A statement that calls shared was undone for the sake of one, and they were asked for again. */
   | { readonly type: "statement_repeated"; readonly statement: string; readonly calls: number }
+  /** A day's checkpoint was made and is not in the database any more. */
+  | { readonly type: "checkpoint_missing"; readonly day: string }
+  /** A checkpoint went to a place outside the database, or could not yet. */
+  | {
+      readonly type: "checkpoint_delivery";
+      readonly sink: "file" | "http" | "rfc3161";
+      readonly day: string;
+      readonly result: "delivered" | "failed" | "differs";
+      readonly cause?: unknown;
+    }
   /** A step outside a call could not be done; it is tried again. */
   | { readonly type: "upkeep_failed"; readonly step: string; readonly cause: unknown }
   /** The first time that it could be done again. */

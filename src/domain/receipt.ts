@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { compactVerify } from "jose";
 import type { Channel } from "./challenge.ts";
-import { publicBytesOf, publicKeyOf, signBytes } from "./ed25519.ts";
+import { publicBytesOf, signBytes } from "./ed25519.ts";
+import { jwkValidity, type KeyHistory, validityOf } from "./key-validity.ts";
 import type { ReceiptKeyRing } from "./keys.ts";
 import type { TextStyle } from "./message-texts.ts";
 
@@ -84,23 +84,6 @@ export function signReceipt(facts: ReceiptFacts, seed: Uint8Array): string {
   return `${input}.${signBytes(seed, Buffer.from(input)).toString("base64url")}`;
 }
 
-/** The header and payload texts of a compact JWS that this key signed, undefined for any other. */
-export async function openReceipt(
-  jws: string,
-  publicKey: Uint8Array,
-): Promise<{ header: string; payload: string } | undefined> {
-  // Base64url has spare bits at the end: another spelling of the same bytes is not the same receipt.
-  const isCanonical = (part: string) => Buffer.from(part, "base64url").toString("base64url") === part;
-  if (!jws.split(".").every(isCanonical)) return undefined;
-  try {
-    const { payload } = await compactVerify(jws, publicKeyOf(publicKey), { algorithms: ["EdDSA"] });
-    const header = Buffer.from(jws.slice(0, jws.indexOf(".")), "base64url").toString("utf8");
-    return { header, payload: Buffer.from(payload).toString("utf8") };
-  } catch {
-    return undefined;
-  }
-}
-
 /** A public key of the bank as a JWK (RFC 8037). */
 export interface PublicJwk {
   readonly kty: "OKP";
@@ -109,6 +92,10 @@ export interface PublicJwk {
   readonly kid: string;
   readonly alg: "EdDSA";
   readonly use: "sig";
+  /** From when on, until when, and since when no more it may sign: seconds since 1970 (as in RFC 7519, 2). */
+  readonly nbf?: number;
+  readonly exp?: number;
+  readonly revoked_at?: number;
 }
 
 /** The public keys, 32 bytes by id, of every seed in the ring and of those that retired. */
@@ -118,7 +105,10 @@ export function publicKeysOf(ring: ReceiptKeyRing): ReadonlyMap<string, Uint8Arr
 }
 
 /** The JWK set (RFC 7517) that receipts, seals and checkpoints verify with. */
-export function jwks(ring: ReceiptKeyRing): { keys: PublicJwk[] } {
+export function jwks(
+  ring: ReceiptKeyRing,
+  history: ReadonlyMap<string, KeyHistory> = new Map(),
+): { keys: PublicJwk[] } {
   const keys = [...publicKeysOf(ring)].map(([kid, bytes]) => ({
     kty: "OKP" as const,
     crv: "Ed25519" as const,
@@ -126,6 +116,7 @@ export function jwks(ring: ReceiptKeyRing): { keys: PublicJwk[] } {
     kid,
     alg: "EdDSA" as const,
     use: "sig" as const,
+    ...jwkValidity(validityOf(ring.validity?.get(kid), history.get(kid), ring.retired?.has(kid) ?? false)),
   }));
   return { keys };
 }

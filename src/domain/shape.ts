@@ -7,6 +7,8 @@ const string = (test: (value: string) => boolean) => (value: unknown) =>
 // One spelling for each value, so that no changed byte reads as the same.
 export const text = string(() => true);
 export const hex = (bytes: number) => string((value) => new RegExp(`^[0-9a-f]{${2 * bytes}}$`).test(value));
+/** Any number of bytes. */
+export const hexBytes = string((value) => /^([0-9a-f]{2})+$/.test(value));
 export const uuid = string((value) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value));
 export const day = string((value) => /^\d{4}-\d\d-\d\d$/.test(value));
 export const time = string((value) => {

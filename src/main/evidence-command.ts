@@ -1,34 +1,40 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { packFault } from "../domain/evidence-check.ts";
-import { type EvidencePack, parsePack } from "../domain/evidence-pack.ts";
+import { commitDestination } from "../domain/destination.ts";
+import { compareWithEvents } from "../domain/event-comparison.ts";
+import { packFault, shownIn } from "../domain/evidence-check.ts";
+import { type EvidencePack, packFile, parsePack } from "../domain/evidence-pack.ts";
 import { evidenceText } from "../domain/evidence-text.ts";
-import type { PublicJwk } from "../domain/receipt.ts";
 import { parseUuid } from "../domain/uuid.ts";
 import type { Audit } from "../usecases/audit-checkpoints.ts";
+import type { SignatureAudit } from "../usecases/audit-signatures.ts";
+import { type ExitCode, type Output, readInput, type VerifyCall, verify } from "./evidence-verify.ts";
 
 const usage = `npm run evidence -- <signature id> [--out <directory>]
     writes signature-<id>.json, which anyone can verify, and signature-<id>.txt for people
-npm run evidence -- verify <file.json> [--jwks <file>]
-    checks a pack offline; with the bank's JWK set, that it is the bank's
-npm run evidence -- audit
-    compares the daily checkpoints with the seals, and the seals with the signatures
+npm run evidence -- verify <file.json> [--jwks <file>] [--text <file.txt>]
+    checks a pack offline, and the text beside it; with the bank's JWK set, that it is the bank's
+npm run evidence -- destination <file.json>
+    reads a phone number from standard input, and says to which challenges of the pack it belongs
+npm run evidence -- audit [--expect <hash>]
+    compares checkpoints, seals, events and rows; the hash that an earlier audit printed must still be one of theirs
 
 Exit codes: 0 all fits, 1 something does not, or it failed, 2 not understood or unreadable.`;
 
 /** What asks the database; nothing of it is called to verify a pack. */
 export interface EvidenceDesk {
   export(signatureId: string): Promise<EvidencePack | undefined>;
-  audit(): Promise<Audit>;
+  audit(expected?: string): Promise<Audit & SignatureAudit>;
+  /** A key of the evidence ring. */
+  evidenceKey(id: string): Uint8Array | undefined;
 }
 
-type ExitCode = 0 | 1 | 2;
-
-interface Io {
+interface Io extends Output {
   /** Opens the database for the one thing that is done with it. */
   readonly withDesk: (use: (desk: EvidenceDesk) => Promise<ExitCode>) => Promise<ExitCode>;
-  readonly print: (line: string) => void;
+  /** All of standard input. */
+  readonly input?: () => Promise<string>;
 }
 
 /** Runs `npm run evidence -- …`. */
@@ -38,28 +44,41 @@ export async function runEvidenceCommand(args: readonly string[], io: Io): Promi
     io.print(usage);
     return 2;
   }
-  if (call.command === "verify") return await verify(call.file, call.jwks, io);
-  if (call.command === "audit") return await io.withDesk((desk) => audit(desk, io));
+  if (call.command === "verify") return await verify(call, io);
+  if (call.command === "audit") return await io.withDesk((desk) => audit(desk, call.expected, io));
+  if (call.command === "destination") return await destination(call.file, io);
   return await io.withDesk((desk) => write(desk, call.signatureId, call.out, io));
 }
 
 type Call =
   | { readonly command: "export"; readonly signatureId: string; readonly out: string }
-  | { readonly command: "verify"; readonly file: string; readonly jwks: string | undefined }
-  | { readonly command: "audit" };
+  | VerifyCall
+  | { readonly command: "destination"; readonly file: string }
+  | { readonly command: "audit"; readonly expected: string | undefined };
 
 function parse(args: readonly string[]): Call | undefined {
   try {
-    const options = { out: { type: "string" }, jwks: { type: "string" } } as const;
+    const names = ["out", "jwks", "text", "expect"] as const;
+    const text = { type: "string" } as const;
+    const options = { out: text, jwks: text, text, expect: text };
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [first = "", second, ...rest] = positionals;
-    const { out, jwks } = values;
+    const { out, jwks, expect } = values;
+    const given = (...allowed: (typeof names)[number][]) =>
+      names.every((name) => values[name] === undefined || allowed.includes(name));
     if (rest.length > 0) return undefined;
     if (first === "verify") {
-      return second && out === undefined ? { command: "verify", file: second, jwks } : undefined;
+      const isCall = second !== undefined && given("jwks", "text");
+      return isCall ? { command: "verify", file: second, jwks, text: values.text } : undefined;
     }
-    if (second !== undefined || jwks !== undefined) return undefined;
-    if (first === "audit") return out === undefined ? { command: "audit" } : undefined;
+    if (first === "destination")
+      return second && given() ? { command: "destination", file: second } : undefined;
+    if (second !== undefined) return undefined;
+    if (first === "audit") {
+      const isHash = expect === undefined || /^[0-9a-f]{64}$/.test(expect);
+      return given("expect") && isHash ? { command: "audit", expected: expect } : undefined;
+    }
+    if (!given("out")) return undefined;
     const signatureId = parseUuid(first);
     return signatureId === undefined ? undefined : { command: "export", signatureId, out: out ?? "." };
   } catch {
@@ -76,74 +95,58 @@ async function write(desk: EvidenceDesk, signatureId: string, out: string, { pri
   await mkdir(out, { recursive: true });
   const path = join(out, `signature-${signatureId}`);
   // Names and amounts are in it: for whoever exports it alone.
-  await writeFile(`${path}.json`, `${JSON.stringify(pack, null, 2)}\n`, { mode: 0o600 });
+  await writeFile(`${path}.json`, packFile(pack), { mode: 0o600 });
   await writeFile(`${path}.txt`, evidenceText(pack), { mode: 0o600 });
   print(`${path}.json`);
   print(`${path}.txt`);
-  return 0;
+  const { differences } = compareWithEvents(shownIn(pack), pack.events);
+  for (const difference of differences) print(`DOES NOT FIT: ${difference}`);
+  return differences.length === 0 ? 0 : 1;
 }
 
-async function verify(file: string, jwksFile: string | undefined, { print }: Io): Promise<ExitCode> {
-  const read = async (path: string) =>
-    await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      print(`${path} cannot be read (${error.code})`);
-      return undefined;
-    });
-  const text = await read(file);
-  const published = jwksFile === undefined ? undefined : await read(jwksFile);
-  if (text === undefined || (jwksFile !== undefined && published === undefined)) return 2;
-  const keys = published === undefined ? undefined : publishedKeys(published);
-  if (published !== undefined && keys === undefined) {
-    print(`${jwksFile} is not a JWK set`);
-    return 2;
-  }
-  const parsed = parsePack(text);
-  const fault = "fault" in parsed ? parsed.fault : await checked(parsed.pack, keys);
+/** Given the number, shows that it was this one: without the evidence key nobody could. */
+async function destination(file: string, io: Io): Promise<ExitCode> {
+  const content = await readInput(file, io);
+  if (content === undefined) return 2;
+  const parsed = parsePack(content);
+  const fault = "fault" in parsed ? parsed.fault : await packFault(parsed.pack);
   if (fault !== undefined || "fault" in parsed) {
-    print(`DOES NOT FIT: ${fault}`);
+    io.print(`DOES NOT FIT: ${fault}`);
     return 1;
   }
-  print(summary(parsed.pack, keys !== undefined));
-  return 0;
+  const { pack } = parsed;
+  const number = ((await io.input?.()) ?? "").trim();
+  return await io.withDesk(async (desk) => {
+    const created = pack.events
+      .filter(({ type }) => type === "CHALLENGE_CREATED")
+      .map(({ details }) => JSON.parse(details) as Readonly<Record<string, string>>);
+    const results = created.map(
+      ({ challenge_id: challengeId = "", destination: kept, destination_key_id: id = "" }) => {
+        const key = desk.evidenceKey(id);
+        if (kept === undefined) return `challenge ${challengeId}: its event has no commitment`;
+        if (key === undefined) return `challenge ${challengeId}: the evidence key ${id} is not known`;
+        const { commitment } = commitDestination(
+          { id, key },
+          { signatureId: pack.signature.id, challengeId },
+          number,
+        );
+        return commitment === kept ? undefined : `challenge ${challengeId} went to another number`;
+      },
+    );
+    for (const [index, result] of results.entries()) {
+      io.print(result ?? `challenge ${created[index]?.["challenge_id"]} went to this number`);
+    }
+    return results.every((result) => result === undefined) ? 0 : 1;
+  });
 }
 
-/** A forged timeline may fit its own hashes and yet hold no JSON: that is a fault like any other. */
-async function checked(pack: EvidencePack, keys: PublicJwk[] | undefined): Promise<string | undefined> {
-  try {
-    return await packFault(pack, keys);
-  } catch {
-    return "a part of the pack cannot be read";
-  }
-}
-
-function publishedKeys(text: string): PublicJwk[] | undefined {
-  try {
-    const { keys } = JSON.parse(text) as { keys?: unknown };
-    return Array.isArray(keys) ? keys : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function summary(
-  { signature, events, seals, checkpoints, receipt }: EvidencePack,
-  published: boolean,
-): string {
-  const days = checkpoints.map((checkpoint) => checkpoint.day).join(", ");
-  return [
-    `fits: signature ${signature.id}, ${signature.status}`,
-    `  ${events.length} events, ${seals.length} seals, ${receipt === null ? "no receipt" : "receipt"}`,
-    `  checkpoints: ${days || "none yet: they are made at the end of the day, UTC"}`,
-    published
-      ? "  keys: those that the bank publishes"
-      : "  keys: only those in the pack; compare them with the bank's by --jwks",
-  ].join("\n");
-}
-
-async function audit(desk: EvidenceDesk, { print }: Io): Promise<ExitCode> {
-  const { faults, checkpoints, seals, latest } = await desk.audit();
+async function audit(desk: EvidenceDesk, expected: string | undefined, { print }: Io): Promise<ExitCode> {
+  const { faults, checkpoints, seals, signatures, events, untold, latest } = await desk.audit(expected);
   for (const fault of faults) print(`DOES NOT FIT: ${fault}`);
-  print(`${checkpoints} checkpoints over ${seals} seals${faults.length === 0 ? ", all fit" : ""}`);
+  print(
+    `${checkpoints} checkpoints over ${seals} seals, ${events} events of ${signatures} signatures${faults.length === 0 ? ", all fit" : ""}`,
+  );
+  if (untold > 0) print(`of ${untold} signatures an older release did not put every fact into an event`);
   if (latest !== undefined) print(`latest: ${latest.day} ${latest.hash}`);
   return faults.length === 0 ? 0 : 1;
 }

@@ -7,6 +7,7 @@ import { publicKeysOf } from "../domain/receipt.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
 import { verifyProof } from "../twilio/proof.ts";
 import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
+import { AuditSignatures } from "../usecases/audit-signatures.ts";
 import { ExportEvidence } from "../usecases/export-evidence.ts";
 import { SealSignatures } from "../usecases/seal-signatures.ts";
 import { systemClock as clock, systemRandom as random } from "./clock.ts";
@@ -48,9 +49,15 @@ function desk(config: EvidenceConfig, keys: KeySource, evidence: PostgresEvidenc
   const exporting = new ExportEvidence({ evidence, keys, sealing, texts: new MessageTexts(), proves });
   return {
     export: (signatureId) => exporting.execute(signatureId),
-    audit: () => {
+    audit: async (expected) => {
       const publicKeys = publicKeysOf(keys.current().receipt);
-      return new AuditCheckpoints({ evidence, publicKeys, retentionDays: config.retentionDays }).execute();
+      const { retentionDays } = config;
+      const checkpoints = await new AuditCheckpoints({ evidence, publicKeys, retentionDays }).execute(
+        expected,
+      );
+      const signatures = await new AuditSignatures({ evidence, publicKeys }).execute();
+      return { ...checkpoints, ...signatures, faults: [...checkpoints.faults, ...signatures.faults] };
     },
+    evidenceKey: (id) => keys.current().evidence.keys.get(id),
   };
 }

@@ -98,7 +98,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight },
     ...{ clock, observer, calls, leaseMs, breakers: ports.breakers },
   });
-  const sealSignatures = new SealSignatures({ evidence, keys });
+  const sealSignatures = new SealSignatures({ evidence, keys, observer });
   const removeClosed = new RemoveClosedSignatures({
     evidence,
     retentionDays: config.signature.retentionDays,

@@ -1,10 +1,21 @@
-import type { Dossier, EvidenceStore, FinishedDay } from "../domain/evidence-store.ts";
+import type {
+  AuditedSignature,
+  CheckpointRound,
+  Dossier,
+  EvidenceStore,
+  FinishedDay,
+  MadeCheckpoint,
+} from "../domain/evidence-store.ts";
+import type { KeyHistory } from "../domain/key-validity.ts";
 import type { ReceiptFacts } from "../domain/receipt.ts";
 import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
+import { readAuditPage } from "./audit-page.ts";
+import { addCheckpoint, checkpoints, madeCheckpoints, missingDays } from "./checkpoints.ts";
 import { keepReceipt, missingReceipts, receiptFacts, type SearchedUntil } from "./consent-receipt.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { readDossier } from "./dossier.ts";
-import { addCheckpoint, checkpoints, orphanedSeals, sealClosed, sealsOf } from "./seals.ts";
+import { keyHistory } from "./key-history.ts";
+import { orphanedSeals, sealClosed, sealsOf } from "./seals.ts";
 
 const dayMs = 86_400_000;
 
@@ -35,8 +46,34 @@ export class PostgresEvidenceStore implements EvidenceStore {
     return sealClosed(this.#db, limit, sign, only);
   }
 
-  addCheckpoint(make: (day: FinishedDay) => Promise<Checkpoint>): Promise<boolean> {
-    return addCheckpoint(this.#db, make);
+  addCheckpoint(
+    make: (day: FinishedDay) => Promise<Checkpoint>,
+    known: readonly MadeCheckpoint[],
+  ): Promise<CheckpointRound> {
+    return addCheckpoint(this.#db, make, known);
+  }
+
+  keyHistory(): Promise<ReadonlyMap<string, KeyHistory>> {
+    return keyHistory(this.#db);
+  }
+
+  async timestamps(day: string): Promise<{ sink: string; token: Buffer }[]> {
+    const { sql } = this.#db;
+    return await sql<{ sink: string; token: Buffer }[]>`
+      select sink, token from checkpoint_delivery
+      where day = ${day}::date and token is not null and delivered_at is not null order by sink`;
+  }
+
+  madeCheckpoints(): Promise<MadeCheckpoint[]> {
+    return madeCheckpoints(this.#db);
+  }
+
+  missingDays(): Promise<string[]> {
+    return missingDays(this.#db);
+  }
+
+  auditPage(after: string | undefined, limit: number): Promise<AuditedSignature[]> {
+    return readAuditPage(this.#db, after, limit);
   }
 
   checkpoints(): Promise<Checkpoint[]> {

@@ -1,16 +1,6 @@
 import type { ISql } from "postgres";
-import type { FinishedDay } from "../domain/evidence-store.ts";
-import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
+import type { Seal, SealedChain } from "../domain/seal-statement.ts";
 import { byteaArray, type Database } from "./database.ts";
-
-/** Any number that nothing else in the database locks: "sigcpt" in ASCII. */
-const checkpointLock = "126879128907892";
-
-/**
- * A checkpoint waits so long after its day: far longer than a transaction that seals can last, whose every
- * statement and every pause ends after 10 s (database.ts), so that no seal comes in behind it.
- */
-const checkpointAfter = "10 minutes";
 
 const sealsPerRead = 1000;
 
@@ -36,19 +26,6 @@ export function toSeal(row: SealRow): Seal {
     signature: row.signature,
     sealedAt: row.sealed_at,
   };
-}
-
-interface CheckpointRow {
-  readonly day: string;
-  readonly seals: number;
-  readonly digest: Buffer;
-  readonly previous: Buffer;
-  readonly key_id: string;
-  readonly signature: Buffer;
-}
-
-export function toCheckpoint({ key_id, ...row }: CheckpointRow): Checkpoint {
-  return { ...row, keyId: key_id };
 }
 
 /** Seals in one transaction, whose row locks keep replicas apart and the chain as it was signed. */
@@ -119,46 +96,6 @@ export async function* sealsOf(sql: ISql, day: string): AsyncIterable<readonly S
     if (rows.length < sealsPerRead) return;
     last = rows.at(-1)!;
   }
-}
-
-export async function checkpoints({ sql }: Database): Promise<Checkpoint[]> {
-  const rows = await sql<CheckpointRow[]>`
-    select day::text, seals, digest, previous, key_id, signature from checkpoint order by day`;
-  return rows.map(toCheckpoint);
-}
-
-/** The first finished day without a checkpoint. */
-async function dayDue(db: Database, sql: ISql): Promise<string | undefined> {
-  const [row] = await sql<{ day: string }[]>`
-    with ${db.now()}, d as (
-      select coalesce((select max(day) + 1 from checkpoint),
-        (select (min(sealed_at) at time zone 'UTC')::date from seal)) as day
-    )
-    select d.day::text from t, d
-    where (d.day + 1)::timestamp at time zone 'UTC' + ${checkpointAfter}::interval <= t.now`;
-  return row?.day;
-}
-
-export async function addCheckpoint(
-  db: Database,
-  make: (day: FinishedDay) => Promise<Checkpoint>,
-): Promise<boolean> {
-  if ((await dayDue(db, db.sql)) === undefined) return false;
-  return await db.sql.begin(async (tx) => {
-    const [lock] = await tx<{ held: boolean }[]>`
-      select pg_try_advisory_xact_lock(${checkpointLock}::bigint) as held`;
-    // Asked again under the lock: another replica may have added it just now.
-    const day = lock?.held ? await dayDue(db, tx) : undefined;
-    if (day === undefined) return false;
-    const [before] = await tx<CheckpointRow[]>`
-      select day::text, seals, digest, previous, key_id, signature from checkpoint
-      where day = ${day}::date - 1`;
-    const made = await make({ day, before: before && toCheckpoint(before), seals: sealsOf(tx, day) });
-    await tx`
-      insert into checkpoint (day, seals, digest, previous, key_id, signature)
-      values (${made.day}::date, ${made.seals}, ${made.digest}, ${made.previous}, ${made.keyId}, ${made.signature})`;
-    return true;
-  });
 }
 
 /** Page by page, as the seals of a day, from the first day on whose signatures have to be there. */

@@ -198,6 +198,20 @@ export const metricDefinitions = {
     description: "Calls asked of the database again because another one ended the statement that they shared",
     labels: { statement: ["start", "find_key", "complete", "accept", "other"] },
   },
+  checkpointsMissing: {
+    kind: "counter",
+    name: "signature.checkpoints_missing",
+    unit: "{checkpoint}",
+    description: "Checkpoints that were made and are gone, counted once a minute while they are",
+    labels: {},
+  },
+  checkpointDeliveries: {
+    kind: "counter",
+    name: "signature.checkpoint_deliveries",
+    unit: "{try}",
+    description: "Tries to take a checkpoint outside the database, by place and what came of it",
+    labels: { sink: ["file", "http", "rfc3161"], result: ["delivered", "failed", "differs"] },
+  },
   upkeepFailures: {
     kind: "counter",
     name: "signature.upkeep_failures",

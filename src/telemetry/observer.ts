@@ -73,6 +73,13 @@ export class TelemetryObserver implements Observer {
       case "statement_repeated":
         this.#statementRepeated(observation);
         break;
+      case "checkpoint_missing":
+        this.#deps.instruments.checkpointsMissing.add(1);
+        this.#deps.logger.error("checkpoint missing", { day: observation.day });
+        break;
+      case "checkpoint_delivery":
+        this.#checkpointDelivery(observation);
+        break;
       case "upkeep_failed":
         this.#upkeepFailed(observation);
         break;
@@ -185,6 +192,13 @@ export class TelemetryObserver implements Observer {
     const suspect = { prefix: "number_prefix", country: "country", caller: "caller" } as const;
     const shown = { [suspect[kind]]: kind === "caller" ? name : name.slice(0, 10) };
     logger.warn("sms pumping suspected", { ...shown, count: messages, completed: completions });
+  }
+
+  #checkpointDelivery({ sink, day, result, cause }: Of<"checkpoint_delivery">): void {
+    const { instruments, logger } = this.#deps;
+    instruments.checkpointDeliveries.add(1, { sink, result });
+    if (result === "delivered") logger.info("checkpoint delivered", { day, sink });
+    else logger.warn("checkpoint not delivered", { day, sink, outcome: result }, cause);
   }
 
   #budgetNearlyUsed({ scope, caller, unit, share }: Of<"budget_nearly_used">): void {

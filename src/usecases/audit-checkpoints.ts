@@ -1,4 +1,4 @@
-import type { EvidenceStore } from "../domain/evidence-store.ts";
+import type { EvidenceStore, MadeCheckpoint } from "../domain/evidence-store.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
 import {
   type Checkpoint,
@@ -13,6 +13,8 @@ interface Deps {
   /** Public keys of the receipt ring by id. */
   readonly publicKeys: ReadonlyMap<string, Uint8Array>;
   readonly retentionDays: number;
+  /** Checkpoints that are kept outside the database. */
+  readonly outside?: (() => Promise<readonly MadeCheckpoint[]>) | undefined;
 }
 
 export interface Audit {
@@ -36,10 +38,15 @@ export class AuditCheckpoints {
     this.#deps = deps;
   }
 
-  async execute(): Promise<Audit> {
+  /** @param expected a hash that an earlier audit printed, in lower-case hex: it must still be one of this history */
+  async execute(expected?: string): Promise<Audit> {
     const { evidence, retentionDays } = this.#deps;
     const checkpoints = await evidence.checkpoints();
-    const faults: string[] = [];
+    const faults = [
+      ...(await evidence.missingDays()).map((day) => `${day}: the checkpoint is missing`),
+      ...(await this.#exchanged(checkpoints)),
+      ...expectationFaults(checkpoints, expected),
+    ];
     let seals = 0;
     let before: Checkpoint | undefined;
     for (const checkpoint of checkpoints) {
@@ -54,6 +61,22 @@ export class AuditCheckpoints {
     return { faults, checkpoints: checkpoints.length, seals, latest };
   }
 
+  /** Checkpoints that are others than those which were made. */
+  async #exchanged(checkpoints: readonly Checkpoint[]): Promise<string[]> {
+    const { evidence, outside } = this.#deps;
+    const hashes = new Map(checkpoints.map((one) => [one.day, checkpointHash(one)]));
+    const told = (known: readonly MadeCheckpoint[], where: string) =>
+      known.flatMap(({ day, hash }) => {
+        const found = hashes.get(day);
+        if (found === undefined) return [`${day}: the checkpoint ${where} is not in the database`];
+        return found.equals(hash) ? [] : [`${day}: the checkpoint is another one than that ${where}`];
+      });
+    return [
+      ...told(await evidence.madeCheckpoints(), "which was made"),
+      ...told((await outside?.()) ?? [], "which is kept outside"),
+    ];
+  }
+
   async #day(
     checkpoint: Checkpoint,
     before: Checkpoint | undefined,
@@ -65,6 +88,8 @@ export class AuditCheckpoints {
     else if (!isCheckpointBy(checkpoint, key)) faults.push("the checkpoint was changed");
     if (before !== undefined && Date.parse(checkpoint.day) - Date.parse(before.day) !== dayMs) {
       faults.push("the checkpoint of the day before is missing");
+    } else if (before === undefined && !checkpointHash(undefined).equals(checkpoint.previous)) {
+      faults.push("the checkpoints before it are missing");
     } else if (!checkpointHash(before).equals(checkpoint.previous)) {
       faults.push("the checkpoint does not follow the one before it");
     }
@@ -83,4 +108,11 @@ export class AuditCheckpoints {
     else if (!root.hash().equals(checkpoint.digest)) faults.push("seals were changed or exchanged");
     return { faults, seals: root.size };
   }
+}
+
+function expectationFaults(checkpoints: readonly Checkpoint[], expected: string | undefined): string[] {
+  if (expected === undefined) return [];
+  return checkpoints.some((one) => checkpointHash(one).toString("hex") === expected)
+    ? []
+    : ["no checkpoint has the hash that was expected: the history up to it is gone or is another one"];
 }

@@ -1,5 +1,6 @@
 import { type EvidencePack, type PackedCheckpoint, packFormat, signPack } from "../domain/evidence-pack.ts";
 import type { ChallengeRecord, Dossier, EvidenceStore, ProviderReceipt } from "../domain/evidence-store.ts";
+import { evidenceText } from "../domain/evidence-text.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
@@ -7,6 +8,7 @@ import { jwks, textDigest } from "../domain/receipt.ts";
 import { type Checkpoint, type Seal, sealLeaf } from "../domain/seal-statement.ts";
 import { canonicalTransaction, type Transaction } from "../domain/transaction.ts";
 import { maskedText, openTransaction } from "./issue-receipt.ts";
+import { recordedChallenge, recordedSummary } from "./recorded-facts.ts";
 import type { SealSignatures } from "./seal-signatures.ts";
 
 interface Deps {
@@ -36,15 +38,15 @@ export class ExportEvidence {
     const dossier = await evidence.dossier(signatureId);
     if (dossier === undefined) return undefined;
     const transaction = await openTransaction(keys, signatureId, dossier);
-    const confirmed = confirmedText(dossier);
+    const digests = textDigests(dossier);
     const ring = keys.current().receipt;
-    const content: Omit<EvidencePack, "signed"> = {
+    const content: Omit<EvidencePack, "signed" | "text_sha256"> = {
       format: packFormat,
       exported_at: dossier.readAt.toISOString(),
-      signature: summary(dossier),
+      signature: recordedSummary(dossier),
       transaction: JSON.parse(canonicalTransaction(transaction)) as Record<string, unknown>,
       challenges: dossier.challenges.map((record) =>
-        packedChallenge(texts, record, dossier.locale, transaction, confirmed),
+        packedChallenge(texts, record, dossier.locale, transaction, digests),
       ),
       provider_receipts: dossier.providerReceipts.map((receipt) => ({
         challenge_id: receipt.challengeId,
@@ -69,9 +71,9 @@ export class ExportEvidence {
         dossier.checkpoints.map((checkpoint) => this.#packedCheckpoint(checkpoint, dossier.seals)),
       ),
       receipt: dossier.receipt ?? null,
-      keys: jwks(ring).keys,
+      keys: jwks(ring, await evidence.keyHistory()).keys,
     };
-    return signPack(content, primaryKey(ring));
+    return signPack({ ...content, text_sha256: textDigest(evidenceText(content)) }, primaryKey(ring));
   }
 
   async #packedCheckpoint(checkpoint: Checkpoint, seals: readonly Seal[]): Promise<PackedCheckpoint> {
@@ -93,32 +95,24 @@ export class ExportEvidence {
       key_id: checkpoint.keyId,
       signature: checkpoint.signature.toString("hex"),
       inclusions,
+      timestamps: (await this.#deps.evidence.timestamps(checkpoint.day)).map(({ sink, token }) => ({
+        sink,
+        token: token.toString("hex"),
+      })),
     };
   }
 }
 
-function summary(dossier: Dossier): EvidencePack["signature"] {
-  return {
-    id: dossier.signatureId,
-    caller: dossier.caller,
-    status: dossier.status,
-    created_at: dossier.createdAt.toISOString(),
-    expires_at: dossier.expiresAt.toISOString(),
-    closed_at: dossier.closedAt?.toISOString() ?? null,
-    abort_reason: dossier.abortReason ?? null,
-    attempts_remaining: dossier.attemptsRemaining,
-    first_factor: dossier.firstFactor,
-    locale: dossier.locale,
-    transaction_digest: dossier.transactionDigest,
-  };
-}
-
-/** The challenge whose text was confirmed, and the digest that was recorded then. */
-function confirmedText({ events }: Dossier): { challengeId: string; digest: string } | undefined {
-  const completion = events.find((event) => event.type === "SIGNATURE_COMPLETED");
-  if (completion === undefined) return undefined;
-  const details = JSON.parse(completion.details) as Record<string, string>;
-  return { challengeId: details["challenge_id"] ?? "", digest: details["text_digest"] ?? "" };
+/** Digests of texts by challenge, as the events of their creation and of the completion have them. */
+function textDigests({ events }: Dossier): Map<string, string> {
+  const told = events
+    .filter(({ type }) => type === "CHALLENGE_CREATED" || type === "SIGNATURE_COMPLETED")
+    .map(({ details }) => JSON.parse(details) as Record<string, string>);
+  return new Map(
+    told.flatMap(({ challenge_id: id = "", text_digest: digest }) =>
+      digest === undefined ? [] : [[id, digest]],
+    ),
+  );
 }
 
 function packedChallenge(
@@ -126,24 +120,11 @@ function packedChallenge(
   { challenge, calls, ...record }: ChallengeRecord,
   locale: string,
   transaction: Transaction,
-  confirmed: { challengeId: string; digest: string } | undefined,
+  digests: ReadonlyMap<string, string>,
 ): EvidencePack["challenges"][number] {
   const text = maskedText(texts, locale, record, transaction);
-  // Templates may have changed since: what was confirmed is shown as it was, or not at all.
-  const isAsConfirmed = confirmed?.challengeId !== challenge.id || textDigest(text) === confirmed.digest;
-  return {
-    id: challenge.id,
-    channel: challenge.channel,
-    provider: challenge.provider,
-    status: challenge.status,
-    masked_destination: challenge.maskedDestination,
-    text: isAsConfirmed ? text : null,
-    message_sid: challenge.providerChallengeId ?? null,
-    provider_proof: challenge.providerProof ?? null,
-    provider_error_code: challenge.providerErrorCode ?? null,
-    calls,
-    created_at: challenge.createdAt.toISOString(),
-    sent_at: challenge.sentAt?.toISOString() ?? null,
-    delivered_at: challenge.deliveredAt?.toISOString() ?? null,
-  };
+  // A text is shown as it was, or not at all.
+  const digest = digests.get(challenge.id);
+  const isAsItWas = digest === undefined || textDigest(text) === digest;
+  return { ...recordedChallenge(challenge, calls), text: isAsItWas ? text : null };
 }

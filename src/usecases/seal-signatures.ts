@@ -1,6 +1,7 @@
-import type { EvidenceStore, FinishedDay } from "../domain/evidence-store.ts";
+import type { EvidenceStore, FinishedDay, MadeCheckpoint } from "../domain/evidence-store.ts";
 import { type KeySource, primaryKey } from "../domain/keys.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
+import type { Observer } from "../domain/observation.ts";
 import {
   type Checkpoint,
   checkpointHash,
@@ -15,12 +16,17 @@ import { issueReceipt } from "./issue-receipt.ts";
 interface Deps {
   readonly evidence: EvidenceStore;
   readonly keys: KeySource;
+  readonly observer?: Observer | undefined;
+  /** Checkpoints that are kept outside the database, whose owner could remove them there. */
+  readonly outside?: (() => Promise<readonly MadeCheckpoint[]>) | undefined;
 }
 
 /** Rows per round: short transactions, and their locks with them. */
 const batch = 50;
 /** Of seals for each search for missing receipts, which goes through all that is closed and not sealed. */
 const batches = 10;
+/** A checkpoint that is gone stays gone: it is told of again after so many sweeps. */
+const roundsBetweenAlerts = 60;
 
 /**
  * Makes evidence of what is over: receipts that a crash kept from being stored, a seal over each closed
@@ -28,6 +34,9 @@ const batches = 10;
  */
 export class SealSignatures {
   readonly #deps: Deps;
+  /** Those of this process, which nobody can remove from a database. */
+  readonly #seen = new Map<string, MadeCheckpoint>();
+  readonly #missing = new Map<string, number>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -44,7 +53,7 @@ export class SealSignatures {
       await issueReceipt({ receipts: evidence, keys }, facts);
     }
     const sealed = await this.#seal(signal);
-    if (!signal.aborted) await evidence.addCheckpoint(this.#checkpoint);
+    if (!signal.aborted) await this.#addCheckpoint();
     return Math.max(missing.length, sealed);
   }
 
@@ -64,17 +73,30 @@ export class SealSignatures {
     const facts = await evidence.receiptFacts(signatureId);
     if (facts !== undefined) await issueReceipt({ receipts: evidence, keys }, facts);
     await evidence.sealClosed(1, this.#sign, signatureId);
-    while (await evidence.addCheckpoint(this.#checkpoint));
+    while (await this.#addCheckpoint());
+  }
+
+  /** False where none was due. */
+  async #addCheckpoint(): Promise<boolean> {
+    const { evidence, observer, outside } = this.#deps;
+    const known = [...(await (outside?.() ?? [])), ...this.#seen.values()];
+    const { made, missing } = await evidence.addCheckpoint(this.#checkpoint, known);
+    if (made !== undefined) this.#seen.set(made.day, { day: made.day, hash: checkpointHash(made) });
+    for (const day of missing) {
+      const rounds = this.#missing.get(day) ?? 0;
+      this.#missing.set(day, rounds + 1);
+      if (rounds % roundsBetweenAlerts === 0) observer?.observe({ type: "checkpoint_missing", day });
+    }
+    return made !== undefined;
   }
 
   readonly #key = (): SigningKey => primaryKey(this.#deps.keys.current().receipt);
 
   readonly #sign = (chain: SealedChain) => signSeal(chain, this.#key());
 
-  readonly #checkpoint = async ({ day, before, seals }: FinishedDay): Promise<Checkpoint> => {
+  readonly #checkpoint = async ({ day, previous, seals }: FinishedDay): Promise<Checkpoint> => {
     const root = new MerkleRoot();
     for await (const some of seals) for (const seal of some) root.add(sealLeaf(seal));
-    const previous = checkpointHash(before);
     return signCheckpoint({ day, seals: root.size, digest: root.hash(), previous }, this.#key());
   };
 }

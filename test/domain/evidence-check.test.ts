@@ -1,14 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packFault } from "../../src/domain/evidence-check.ts";
-import { type EvidencePack, parsePack, signPack } from "../../src/domain/evidence-pack.ts";
+import { packFault, textFault } from "../../src/domain/evidence-check.ts";
+import { type EvidencePack, packFile, parsePack, signPack } from "../../src/domain/evidence-pack.ts";
+import { evidenceText } from "../../src/domain/evidence-text.ts";
+import { jwks, type PublicJwk } from "../../src/domain/receipt.ts";
 import { aPack, receiptKey } from "../support/evidence-pack.ts";
 
 const pack = await aPack();
-const file = JSON.stringify(pack, null, 2);
+const file = packFile(pack).toString();
 
 async function faultIn(text: string): Promise<string | undefined> {
-  const parsed = parsePack(text);
+  const parsed = parsePack(Buffer.from(text));
   return "fault" in parsed ? parsed.fault : await packFault(parsed.pack);
 }
 
@@ -19,7 +21,7 @@ function changed(change: (pack: Mutable<EvidencePack>) => void, resigned = false
   const copy = structuredClone(pack) as Mutable<EvidencePack>;
   change(copy);
   const { signed: _, ...content } = copy as EvidencePack;
-  return JSON.stringify(resigned ? signPack(content, receiptKey) : copy);
+  return packFile(resigned ? signPack(content, receiptKey) : (copy as EvidencePack)).toString();
 }
 
 /** Every place in a part of the pack where a byte can be changed, as path and value. */
@@ -55,7 +57,7 @@ describe("a pack", () => {
       checkpoints: /checkpoint|seal/,
       receipt: /receipt/,
       challenges: /challenge|receipt|changed after its export/,
-      provider_receipts: /provider.receipt|changed after its export/,
+      provider_receipts: /provider.receipt|the report of|changed after its export/,
       transaction: /transaction/,
       signature: /./,
       keys: /key|changed after its export/,
@@ -158,7 +160,7 @@ describe("a pack", () => {
       (copy: Mutable<EvidencePack>) => {
         copy.signature.caller = "cards";
       },
-      "the receipt says something else than the pack about aud",
+      "the receipt says something else than the events about aud",
     ],
     [
       "another amount",
@@ -201,10 +203,98 @@ describe("a pack", () => {
     ['{"format":1}', "pack.format"],
   ])("%j is none", async (text, fault) => expect(await faultIn(text)).toContain(fault));
 
+  test.each([
+    ["a member that stands twice", file.replace('"status":', '"status": "aborted",\n    "status":')],
+    ["another escape", file.replace('"payments"', '"p\\u0061yments"')],
+    ["another number", file.replace('"number": 1,', '"number": 1.0,')],
+    ["no spaces", JSON.stringify(pack)],
+    ["a mark of byte order", `\ufeff${file}`],
+    ["a line more", `${file}\n`],
+  ])("in another spelling, with %s, is none", async (_, text) => {
+    expect(text).not.toBe(file);
+    expect(await faultIn(text)).toMatch(/^the file is not (spelled|JSON)/);
+  });
+
+  test.each([
+    ["masked_destination", "+34 *** *** 999"],
+    ["provider", "another"],
+    ["message_sid", `SM${"b".repeat(32)}`],
+    ["sent_at", "2026-11-22T11:00:00.000Z"],
+    ["delivered_at", null],
+    ["calls", 4],
+    ["created_at", "2026-11-22T11:00:00.000Z"],
+    ["provider_proof", "v1;sid=z"],
+    ["provider_error_code", "30003"],
+    ["status", "failed"],
+  ])("whose events say another %s of a challenge names it, though it is signed", async (name, value) => {
+    const text = changed((copy) => Object.assign(copy.challenges[0] ?? {}, { [name]: value }), true);
+    expect(await faultIn(text)).toMatch(new RegExp(`^${name} of challenge .* is .*, and its events say`));
+  });
+
+  test.each([
+    ["created_at", "2026-11-22T11:00:00.000Z"],
+    ["expires_at", "2026-11-22T13:00:00.000Z"],
+    ["closed_at", "2026-11-22T12:00:01.000Z"],
+    ["abort_reason", "operator"],
+    ["attempts_remaining", 1],
+    ["locale", "en"],
+  ])("whose events say another %s names it, though it is signed", async (name, value) => {
+    const text = changed((copy) => Object.assign(copy.signature, { [name]: value }), true);
+    expect(await faultIn(text)).toMatch(new RegExp(`^${name} of the signature is `));
+  });
+
+  test("from which a report of the provider was taken names it, though it is signed", async () => {
+    const text = changed((copy) => void copy.provider_receipts.pop(), true);
+    expect(await faultIn(text)).toMatch(/^the report of .* on challenge .* is missing/);
+  });
+
+  test("names what was signed with a key outside its time, as the bank publishes it", async () => {
+    const seconds = (at: string) => Date.parse(at) / 1000;
+    const published = (window: Partial<PublicJwk>) => pack.keys.map((key) => ({ ...key, ...window }));
+    const fault = (window: Partial<PublicJwk>) => packFault(pack, published(window));
+    expect(
+      await fault({ nbf: seconds("2026-11-22T12:00:00Z"), exp: seconds("2027-01-01T00:00:00Z") }),
+    ).toBeUndefined();
+    expect(await fault({ revoked_at: seconds("2026-11-22T12:00:14.000Z") })).toBe(
+      "the seal over 4 events: the key r1 was revoked on 2026-11-22T12:00:14.000Z, before it signed",
+    );
+    expect(await fault({ exp: seconds("2026-11-22T20:00:00Z") })).toBe(
+      "the checkpoint of 2026-11-22: the key r1 was not to be used any more from 2026-11-22T20:00:00.000Z on",
+    );
+    expect(await fault({ exp: seconds("2026-11-23T08:00:00Z") })).toBe(
+      "the pack: the key r1 was not to be used any more from 2026-11-23T08:00:00.000Z on",
+    );
+    expect(await fault({ nbf: seconds("2026-11-22T12:00:20Z") })).toMatch(
+      "the seal over 4 events: the key r1 was not in use before 2026-11-22T12:00:20.000Z",
+    );
+  });
+
+  test("of a key that is retired is not a pack of today, whatever the pack says of its keys", async () => {
+    const text = changed((copy) => {
+      copy.exported_at = "2026-12-24T09:00:00.000Z";
+    }, true);
+    const parsed = parsePack(Buffer.from(text));
+    if ("fault" in parsed) throw new Error(parsed.fault);
+    const [own] = pack.keys;
+    const keys = new Map([["r1", Buffer.from(own?.x ?? "", "base64url")]]);
+    const ring = { primary: "r2", keys: new Map([["r2", Buffer.alloc(32, 8)]]), retired: keys };
+    const history = new Map([["r1", { retired: new Date("2026-12-01T00:00:00Z") }]]);
+    const published = [...jwks(ring, history).keys, ...pack.keys.filter(({ kid }) => kid !== "r1")];
+    expect(await packFault(parsed.pack, published)).toBe(
+      "the pack: the key r1 was not to be used any more from 2026-12-01T00:00:00.000Z on",
+    );
+  });
+
+  test("has the text for people that was exported with it", () => {
+    const text = Buffer.from(evidenceText(pack));
+    expect(textFault(pack, text)).toBeUndefined();
+    expect(textFault(pack, Buffer.from(text.toString().replace("12", "13")))).toMatch("not the one");
+  });
+
   test("does not repeat a text that it does not expect", async () => {
     const text = JSON.stringify({ ...pack, "+34600111001": 1 });
     expect(await faultIn(text)).toBe(
-      "a member of pack does not have the form that signature-evidence-v1 gives it",
+      "a member of pack does not have the form that signature-evidence-v2 gives it",
     );
   });
 });

@@ -2,7 +2,8 @@ import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from "jose";
 import { describe, expect, test } from "vitest";
 import { parseKeyRings } from "../../src/config/key-rings.ts";
 import { publicBytesOf } from "../../src/domain/ed25519.ts";
-import { jwks, openReceipt, type ReceiptFacts, signReceipt, textDigest } from "../../src/domain/receipt.ts";
+import { jwks, type ReceiptFacts, signReceipt, textDigest } from "../../src/domain/receipt.ts";
+import { openReceipt } from "../../src/domain/receipt-check.ts";
 import { receiptRing } from "../support/evidence-pack.ts";
 
 // RFC 8037, appendix A: the key of the Ed25519 examples.
@@ -88,6 +89,39 @@ describe("the receipt ring", () => {
   test("may have public keys that retired", () => {
     const parsed = parseKeyRings({ ...rings, receipt: { ...ring, retired: { r0: key } } });
     expect("keys" in parsed && parsed.keys.receipt.retired?.get("r0")).toEqual(Buffer.alloc(32, 1));
+  });
+
+  test("may have windows of its keys, which the JWK set tells, the later beginning of two", () => {
+    const validity = {
+      k1: { from: "2026-01-01T00:00:00Z" },
+      r0: { until: "2026-02-01T00:00Z", revoked: "2026-03-01T00:00:00.000Z" },
+    };
+    const parsed = parseKeyRings({ ...rings, receipt: { ...ring, retired: { r0: key }, validity } });
+    if ("faults" in parsed) throw new Error(parsed.faults.join());
+    const history = new Map([
+      ["k1", { used: new Date("2026-01-02T00:00:00.500Z") }],
+      ["r0", { used: new Date("2025-01-01T00:00:00Z"), retired: new Date("2026-01-15T00:00:00Z") }],
+    ]);
+    const seconds = (at: string) => Date.parse(at) / 1000;
+    expect(jwks(parsed.keys.receipt, history).keys).toMatchObject([
+      { kid: "k1", nbf: seconds("2026-01-02T00:00:00Z") },
+      {
+        ...{ kid: "r0", nbf: seconds("2025-01-01T00:00:00Z"), exp: seconds("2026-02-01T00:00:00Z") },
+        revoked_at: seconds("2026-03-01T00:00:00Z"),
+      },
+    ]);
+  });
+
+  test.each([
+    [{ r9: {} }, 'receipt.validity names "r9", which is no key of the ring'],
+    [
+      { k1: { until: "tomorrow" } },
+      'receipt.validity.k1 must have times in UTC such as 2026-01-31T00:00:00Z under "from", "until" and "revoked"',
+    ],
+    [{ k1: { revoked: "2026-01-01T00:00:00Z" } }, "receipt.primary names a key that is revoked"],
+    [[], 'receipt.validity must be {id: {"from", "until", "revoked"}}'],
+  ])("refuses the windows %j", (validity, fault) => {
+    expect(parseKeyRings({ ...rings, receipt: { ...ring, validity } })).toEqual({ faults: [fault] });
   });
 
   test.each([

@@ -69,6 +69,12 @@ export function everyObservation(): Observation[] {
     ...["start", "find_key", "another"].map(
       (statement) => ({ type: "statement_repeated", statement, calls: 20 }) as const,
     ),
+    { type: "checkpoint_missing", day: "2026-11-22" },
+    ...(["file", "http", "rfc3161"] as const).flatMap((sink) =>
+      (["delivered", "failed", "differs"] as const).map(
+        (result) => ({ type: "checkpoint_delivery", sink, day: "2026-11-22", result }) as const,
+      ),
+    ),
     { type: "duplicate_sent", providerChallengeId: sid, ...ids },
     { type: "upkeep_recovered", step: "expire" },
     ...["expire", "http", "another"].flatMap((step) =>

@@ -87,6 +87,8 @@ describe("metrics", () => {
       "signature_call_outcomes_total counter",
       "signature_calls_held_back_total counter",
       "signature_check gauge",
+      "signature_checkpoint_deliveries_total counter",
+      "signature_checkpoints_missing_total counter",
       "signature_closed_total counter",
       "signature_duplicates_total counter",
       "signature_grpc_held gauge",
