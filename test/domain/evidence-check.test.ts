@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packFault, textFault } from "../../src/domain/evidence-check.ts";
+import { packFault } from "../../src/domain/evidence-check.ts";
 import { type EvidencePack, packFile, parsePack, signPack } from "../../src/domain/evidence-pack.ts";
-import { evidenceText } from "../../src/domain/evidence-text.ts";
 import { jwks, type PublicJwk } from "../../src/domain/receipt.ts";
 import { aPack, receiptKey } from "../support/evidence-pack.ts";
 
@@ -283,12 +282,6 @@ describe("a pack", () => {
     expect(await packFault(parsed.pack, published)).toBe(
       "the pack: the key r1 was not to be used any more from 2026-12-01T00:00:00.000Z on",
     );
-  });
-
-  test("has the text for people that was exported with it", () => {
-    const text = Buffer.from(evidenceText(pack));
-    expect(textFault(pack, text)).toBeUndefined();
-    expect(textFault(pack, Buffer.from(text.toString().replace("12", "13")))).toMatch("not the one");
   });
 
   test("does not repeat a text that it does not expect", async () => {
