@@ -1,3 +1,4 @@
+import { type CheckpointSinksConfig, readCheckpointSinks } from "./config/checkpoint-sinks.ts";
 import { ConfigError } from "./config/config-error.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
 import { type GrpcQuotas, readQuotas } from "./config/grpc.ts";
@@ -56,6 +57,7 @@ export interface Config {
   readonly vault: VaultConfig | undefined;
   readonly twilio: TwilioConfig;
   readonly signature: SignatureConfig;
+  readonly checkpoints: CheckpointSinksConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly drainMs: number;
   /** The OTEL_* variables, which the OpenTelemetry SDK defines, but for the headers. */
@@ -112,6 +114,7 @@ export function readConfig(variables: Variables): Config {
     vault,
     twilio,
     signature: readSignature(env, sandbox),
+    checkpoints: readCheckpointSinks(env),
     logLevel: env.oneOf("LOG_LEVEL", ["debug", "info", "warn", "error"], "info"),
     drainMs: env.number("DRAIN_SECONDS", 30, 0, 600) * 1000,
     otel: readOtel(variables),
@@ -159,7 +162,7 @@ export function readDatabaseConfig(variables: Variables): Pick<Config, "database
   return deepFreeze(config);
 }
 
-export interface EvidenceConfig extends Pick<Config, "database" | "dataDir" | "vault"> {
+export interface EvidenceConfig extends Pick<Config, "database" | "dataDir" | "vault" | "checkpoints"> {
   readonly keysFile: string | undefined;
   readonly retentionDays: number;
 }
@@ -175,6 +178,7 @@ export function readEvidenceConfig(variables: Variables): EvidenceConfig {
     dataDir: env.text("DATA_DIR") ?? ".data",
     vault: readVault(env),
     keysFile: env.text("SIGNATURE_KEYS_FILE"),
+    checkpoints: readCheckpointSinks(env),
     retentionDays: readRetentionDays(env),
   };
   checkProductionDatabase(env, config.database);

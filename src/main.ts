@@ -5,6 +5,7 @@ import { MessageTexts } from "./domain/message-texts.ts";
 import { jwks } from "./domain/receipt.ts";
 import { announce } from "./main/banner.ts";
 import { setUpTls, tlsCheck } from "./main/callers.ts";
+import { openCheckpointSinks } from "./main/checkpoint-sinks.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
 import { serveGrpc } from "./main/grpc-service.ts";
 import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
@@ -121,6 +122,7 @@ async function start(
   const useCases = buildUseCases(
     {
       ...{ stores, keys, texts, clock, random, messages },
+      checkpointSinks: openCheckpointSinks(config.checkpoints),
       observer: watchedForDuplicates(observer, line),
       lines: [line],
       routes: [{ channel: provider.channel, provider: provider.name }],

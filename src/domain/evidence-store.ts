@@ -120,6 +120,10 @@ export interface EvidenceStore extends ReceiptKeeper {
   keyHistory(): Promise<ReadonlyMap<string, KeyHistory>>;
   /** Tokens of time-stamp authorities over the checkpoint of a day. */
   timestamps(day: string): Promise<{ readonly sink: string; readonly token: Buffer }[]>;
+  /** The oldest checkpoint that a place outside has not got and nobody delivers now; it is the caller's so long. */
+  takeDelivery(sink: string, leaseMs: number): Promise<Checkpoint | undefined>;
+  /** A place outside has got the checkpoint of a day. */
+  delivered(sink: string, day: string): Promise<void>;
   /** Every day whose checkpoint was made, oldest first. */
   madeCheckpoints(): Promise<MadeCheckpoint[]>;
   /** Days that must have a checkpoint by now and have none. */

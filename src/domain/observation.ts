@@ -72,7 +72,7 @@ export type Observation =
   /** A checkpoint went to a place outside the database, or could not yet. */
   | {
       readonly type: "checkpoint_delivery";
-      readonly sink: "file" | "http" | "rfc3161";
+      readonly sink: "file" | "http";
       readonly day: string;
       readonly result: "delivered" | "failed" | "differs";
       readonly cause?: unknown;

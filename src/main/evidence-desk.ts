@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { KeysFile } from "../config/keys-file.ts";
 import type { EvidenceConfig } from "../config.ts";
+import { keptOutside } from "../domain/checkpoint-sink.ts";
 import type { KeySource } from "../domain/keys.ts";
 import { MessageTexts } from "../domain/message-texts.ts";
 import { publicKeysOf } from "../domain/receipt.ts";
@@ -10,6 +11,7 @@ import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
 import { AuditSignatures } from "../usecases/audit-signatures.ts";
 import { ExportEvidence } from "../usecases/export-evidence.ts";
 import { SealSignatures } from "../usecases/seal-signatures.ts";
+import { openCheckpointSinks } from "./checkpoint-sinks.ts";
 import { systemClock as clock, systemRandom as random } from "./clock.ts";
 import { withDatabase } from "./connect-database.ts";
 import type { EvidenceDesk } from "./evidence-command.ts";
@@ -52,9 +54,13 @@ function desk(config: EvidenceConfig, keys: KeySource, evidence: PostgresEvidenc
     audit: async (expected) => {
       const publicKeys = publicKeysOf(keys.current().receipt);
       const { retentionDays } = config;
-      const checkpoints = await new AuditCheckpoints({ evidence, publicKeys, retentionDays }).execute(
-        expected,
-      );
+      const outside = () => keptOutside(openCheckpointSinks(config.checkpoints));
+      const checkpoints = await new AuditCheckpoints({
+        evidence,
+        publicKeys,
+        retentionDays,
+        outside,
+      }).execute(expected);
       const signatures = await new AuditSignatures({ evidence, publicKeys }).execute();
       return { ...checkpoints, ...signatures, faults: [...checkpoints.faults, ...signatures.faults] };
     },

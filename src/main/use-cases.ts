@@ -1,5 +1,6 @@
 import type { SignatureConfig } from "../config/signature.ts";
 import type { TwilioConfig } from "../config/twilio.ts";
+import { type CheckpointSink, keptOutside } from "../domain/checkpoint-sink.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { KeySource } from "../domain/keys.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
@@ -11,6 +12,7 @@ import { AbortSignature } from "../usecases/abort-signature.ts";
 import { type BreakerSwitch, CarryOutOrders } from "../usecases/carry-out-orders.ts";
 import { CompleteSignature } from "../usecases/complete-signature.ts";
 import { DeliverChallenge } from "../usecases/deliver-challenge.ts";
+import { DeliverCheckpoints } from "../usecases/deliver-checkpoints.ts";
 import type { ProviderLine } from "../usecases/delivery-run.ts";
 import { GetSignature } from "../usecases/get-signature.ts";
 import { InFlight } from "../usecases/in-flight.ts";
@@ -40,6 +42,8 @@ export interface Ports {
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;
+  /** Places outside the database that get checkpoints; undefined: none. */
+  readonly checkpointSinks?: readonly CheckpointSink[];
   /** The limit of one caller alone; undefined: that of all. */
   readonly ownPerSecond: (caller: string) => number | undefined;
 }
@@ -54,6 +58,7 @@ export type UseCases = ReturnType<typeof buildUseCases>;
 /** All use cases, wired: the only place where it is done, for the service, its tests and its bench. */
 export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const { stores, keys, texts, clock, random, observer } = ports;
+  const sinks = ports.checkpointSinks ?? [];
   const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
   const { leaseMs, limits, lockout, attempts } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -98,7 +103,11 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     ...{ orders, abortSignature, sendChallenge, deliveries, deliver, inFlight },
     ...{ clock, observer, calls, leaseMs, breakers: ports.breakers },
   });
-  const sealSignatures = new SealSignatures({ evidence, keys, observer });
+  const sealSignatures = new SealSignatures({
+    ...{ evidence, keys, observer },
+    outside: () => keptOutside(sinks),
+  });
+  const deliverCheckpoints = new DeliverCheckpoints({ evidence, sinks, observer });
   const removeClosed = new RemoveClosedSignatures({
     evidence,
     retentionDays: config.signature.retentionDays,
@@ -110,6 +119,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     chores: {
       carry_out_orders: () => carryOutOrders.once(20),
       seal: (signal) => sealSignatures.once(signal),
+      deliver_checkpoints: (signal) => deliverCheckpoints.once(signal),
       remove_closed: () => removeClosed.once(),
       look_at_budget: () => budget.look(),
     },

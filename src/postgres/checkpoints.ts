@@ -1,7 +1,7 @@
 import type { ISql } from "postgres";
 import type { CheckpointRound, FinishedDay, MadeCheckpoint } from "../domain/evidence-store.ts";
 import { type Checkpoint, checkpointHash } from "../domain/seal-statement.ts";
-import type { Database } from "./database.ts";
+import { type Database, milliseconds } from "./database.ts";
 import { sealsOf } from "./seals.ts";
 
 /** Any number that nothing else in the database locks: "sigcpt" in ASCII. */
@@ -121,4 +121,32 @@ export async function addCheckpoint(
     await tx`insert into checkpoint_made (day, hash) values (${made.day}::date, ${checkpointHash(made)})`;
     return { made, missing };
   });
+}
+
+/**
+ * The oldest that a place has not got, taken for a while: two replicas never deliver one at the same time, and what a
+ * crash left undelivered is taken by another.
+ */
+export async function takeDelivery(
+  db: Database,
+  sink: string,
+  leaseMs: number,
+): Promise<Checkpoint | undefined> {
+  const { sql } = db;
+  const [row] = await sql<CheckpointRow[]>`
+    with ${db.now()}, n as materialized (
+      select c.day from checkpoint c
+      where not exists (select from checkpoint_delivery d
+        where d.sink = ${sink} and d.day = c.day and d.delivered_at is not null)
+      order by c.day limit 1
+    ), k as (
+      insert into checkpoint_delivery (sink, day, taken_until)
+      select ${sink}, n.day, t.now + ${milliseconds(sql, leaseMs)} from n, t
+      on conflict (sink, day) do update set taken_until = excluded.taken_until
+        where checkpoint_delivery.delivered_at is null and checkpoint_delivery.taken_until <= (select now from t)
+      returning day
+    )
+    select c.day::text, c.seals, c.digest, c.previous, c.key_id, c.signature
+    from k join checkpoint c on c.day = k.day`;
+  return row && toCheckpoint(row);
 }

@@ -10,7 +10,7 @@ import type { KeyHistory } from "../domain/key-validity.ts";
 import type { ReceiptFacts } from "../domain/receipt.ts";
 import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
 import { readAuditPage } from "./audit-page.ts";
-import { addCheckpoint, checkpoints, madeCheckpoints, missingDays } from "./checkpoints.ts";
+import { addCheckpoint, checkpoints, madeCheckpoints, missingDays, takeDelivery } from "./checkpoints.ts";
 import { keepReceipt, missingReceipts, receiptFacts, type SearchedUntil } from "./consent-receipt.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { readDossier } from "./dossier.ts";
@@ -62,6 +62,18 @@ export class PostgresEvidenceStore implements EvidenceStore {
     return await sql<{ sink: string; token: Buffer }[]>`
       select sink, token from checkpoint_delivery
       where day = ${day}::date and token is not null and delivered_at is not null order by sink`;
+  }
+
+  takeDelivery(sink: string, leaseMs: number): Promise<Checkpoint | undefined> {
+    return takeDelivery(this.#db, sink, leaseMs);
+  }
+
+  async delivered(sink: string, day: string): Promise<void> {
+    const { sql } = this.#db;
+    await sql`
+      with ${this.#db.now()}
+      update checkpoint_delivery d set delivered_at = t.now from t
+      where d.sink = ${sink} and d.day = ${day}::date and d.delivered_at is null`;
   }
 
   madeCheckpoints(): Promise<MadeCheckpoint[]> {

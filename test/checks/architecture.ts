@@ -19,6 +19,7 @@ const layers: Readonly<Record<string, readonly string[] | "everything">> = {
   postgres: ["domain"],
   twilio: ["domain"],
   telemetry: ["domain"],
+  sinks: ["domain"],
   vault: [],
   sandbox: [],
   gen: [],
