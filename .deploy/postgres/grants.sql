@@ -6,7 +6,7 @@ revoke all on all tables in schema public from signature_runtime;
 
 grant select, insert on event, receipt, seal, checkpoint, checkpoint_made, checkpoint_delivery, provider_receipt,
   installation, known_key, key_history, signature, challenge, provider_rate, operator_order to signature_runtime;
-grant update (status, closed_at, abort_reason, phone_sealed, attempts_remaining, challenges, chain_length, chain_head,
+grant update (status, closed_at, abort_reason, phone_sealed, phone_guards, attempts_remaining, challenges, chain_length, chain_head,
   sealed_length) on signature to signature_runtime;
 grant update (status, provider_challenge_id, further_message_ids, provider_proof, provider_error_code, sent_at,
   delivered_at, calls, calls_left, last_call_at, look_ups, lease_epoch, lease_until, lease_parked, feedback_due_at,

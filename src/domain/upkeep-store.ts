@@ -20,6 +20,8 @@ export interface UpkeepStore {
   expire(limit: number): Promise<number>;
   /** Erases phone numbers that closed signatures kept for an outcome that is not coming any more. */
   erasePhoneNumbers(limit: number): Promise<number>;
+  /** Erases number pseudonyms of closed signatures: those that an older version closed. */
+  erasePhoneGuards(limit: number): Promise<number>;
   /** Removes what limits and blocks have counted and need no more. */
   purgeGuards(limit: number): Promise<number>;
   /** Removes idempotency keys that are old enough. */

@@ -11,7 +11,8 @@ const redactAfterSeconds = 60;
  * can have a lease) and latest_look_up_due_at. The phone number goes at closure, unless an outcome is still
  * unknown: then it is needed for one more look-up and goes once that is settled, ten minutes later at most. What
  * an earlier call did is unknown too where a message was sent again only because the list did not show it:
- * without the number, nobody could ever tell that the customer got it twice.
+ * without the number, nobody could ever tell that the customer got it twice. The number's pseudonyms go at closure in
+ * any case: nothing reads them in a closed signature, and with their key a number is found by trying all.
  */
 export function closedSignature(sql: Sql): Fragment {
   return sql`
@@ -21,7 +22,9 @@ export function closedSignature(sql: Sql): Fragment {
         when h.next_closed_at is null or h.latest_lease_until is not null or h.latest_look_up_due_at is not null
           or exists (select from challenge o where o.signature_id = h.id and o.last_look_up_due_at is not null)
           then signature.phone_sealed
-      end, ${movedChain(sql)}`;
+      end,
+      phone_guards = case when h.next_closed_at is null then signature.phone_guards else '{}' end,
+      ${movedChain(sql)}`;
 }
 
 /**

@@ -26,7 +26,7 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
 export const updatedColumns: Readonly<Record<string, readonly string[]>> = {
   signature: [
     ...["status", "closed_at", "abort_reason", "phone_sealed", "attempts_remaining", "challenges"],
-    ...["chain_length", "chain_head", "sealed_length"],
+    ...["phone_guards", "chain_length", "chain_head", "sealed_length"],
   ],
   challenge: [
     ...["status", "provider_challenge_id", "further_message_ids", "provider_proof", "provider_error_code"],

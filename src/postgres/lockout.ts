@@ -21,8 +21,10 @@ export function judgedCodes(sql: Sql, rules: LockoutRules): Fragment {
     ${row}, a.now, a.agrees, a.sent_to, a.failures_in_a_row, ${window}, ${stepsOf(sql, rules)}, a.most)`;
   return sql`attempt as materialized (
     select l.id, customer, scope.caller as scope, l.agrees, l.now,
-      -- Which number, and for whom: what a right code proves, and forgives.
-      array(select guard || convert_to(l.asked_by, 'UTF8') from unnest(l.phone_guards) as guard order by guard) as sent_to,
+      -- Which number, and for whom: what a right code proves, and forgives. Of the number's pseudonym one byte is kept,
+      -- for the row outlives the signature: with the key, one of 256 numbers fits. Whole ones are an older version's.
+      array(select substr(guard, 1, 1) || convert_to(l.asked_by, 'UTF8') from unnest(l.phone_guards) as guard order by guard)
+        || array(select guard || convert_to(l.asked_by, 'UTF8') from unnest(l.phone_guards) as guard) as sent_to,
       -- All callers together have no lockouts in between.
       case when scope.caller = '' then null else ${rules.failures}::int end as failures_in_a_row,
       case when scope.caller = '' then ${mostFailures.customer}::int else ${mostFailures.caller}::int end as most

@@ -85,6 +85,20 @@ export class PostgresUpkeepStore implements UpkeepStore {
     return rows.length;
   }
 
+  async erasePhoneGuards(limit: number): Promise<number> {
+    const { sql } = this.#db;
+    const rows = await sql`
+      with l as (
+        select s.id from signature s
+        where s.closed_at is not null and s.phone_guards <> '{}'
+        order by s.closed_at
+        limit ${limit}::int
+        for update skip locked
+      )
+      update signature set phone_guards = '{}' from l where signature.id = l.id returning signature.id`;
+    return rows.length;
+  }
+
   /** A block and the time in which wrong codes count are a day at most; the windows of the rest are shorter. */
   async purgeGuards(limit: number): Promise<number> {
     const { sql } = this.#db;
@@ -99,7 +113,8 @@ export class PostgresUpkeepStore implements UpkeepStore {
       ), p as (
         delete from phone_guard where pseudonym in (
           select g.pseudonym from phone_guard g
-          where g.touched_at < (select now from t) - interval '1 hour'
+          -- Messages count for ten minutes, and touched_at may be ten minutes late.
+          where g.touched_at < (select now from t) - interval '25 minutes'
             and (g.blocked_until is null or g.blocked_until <= (select now from t))
           order by g.touched_at limit ${limit}::int for update of g skip locked)
         returning 1

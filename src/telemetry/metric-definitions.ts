@@ -225,6 +225,7 @@ export const metricDefinitions = {
         "record_failure",
         "expire",
         "erase_phone_numbers",
+        "erase_phone_guards",
         "purge_keys",
         "purge_guards",
         "exchange_traffic",

@@ -100,7 +100,9 @@ export class CarryOutOrders {
         return (await orders.block(signatureId, "customer", order.seconds)) ? "done" : "no such signature";
       case "block-number":
       case "free-number":
-        return (await orders.block(signatureId, "number", order.seconds)) ? "done" : "no such signature";
+        return (await orders.block(signatureId, "number", order.seconds))
+          ? "done"
+          : "nothing done: the signature is closed, and its number is erased";
     }
   }
 

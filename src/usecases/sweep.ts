@@ -84,6 +84,7 @@ export class Sweep {
       return count;
     });
     await this.#step("erase_phone_numbers", () => upkeep.erasePhoneNumbers(batch));
+    await this.#step("erase_phone_guards", () => upkeep.erasePhoneGuards(batch));
     await this.#step("purge_keys", () => upkeep.purgeKeys(batch * 10));
     await this.#step("purge_guards", () => upkeep.purgeGuards(batch * 10));
     await this.#step("exchange_traffic", async () => {

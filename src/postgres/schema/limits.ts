@@ -40,7 +40,7 @@ export const lockout = pgTable(
     caller: text("caller").notNull(),
     /** In the order in which they were judged. */
     failedAt: instant("failed_at").array().notNull(),
-    /** Of each: the pseudonym of the number that the code was sent to, and the caller's name. */
+    /** Of each: one byte of the pseudonym of the number that the code was sent to, and the caller's name. */
     failedFor: bytes("failed_for").array().notNull(),
     /** Lockouts in a row. */
     steps: smallint("steps").notNull(),

@@ -27,6 +27,7 @@ export const signature = pgTable(
     customerKeyId: text("customer_key_id").notNull(),
     /** Rows of customer_guard and phone_guard, one for each pseudonym key that was known at the start. */
     customerGuards: bytes("customer_guards").array().notNull(),
+    /** Empty once closed. */
     phoneGuards: bytes("phone_guards").array().notNull(),
     status: text("status", { enum: signatureStatuses }).notNull(),
     transactionDigest: bytes("transaction_digest").notNull(),
@@ -80,6 +81,10 @@ export const signature = pgTable(
     index("signature_to_seal")
       .on(table.closedAt)
       .where(sql`${table.closedAt} is not null and ${table.sealedLength} < ${table.chainLength}`),
+    // Empty, but for what an older version closed.
+    index("signature_closed_with_guards")
+      .on(table.closedAt)
+      .where(sql`${table.closedAt} is not null and ${table.phoneGuards} <> '{}'`),
     // Holds open rows only, so it stays small however many closed signatures are kept.
     index("signature_closed_with_phone")
       .on(table.closedAt)

@@ -1,0 +1,2 @@
+-- concurrently
+drop index concurrently if exists signature_closed_with_guards;
