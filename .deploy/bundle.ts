@@ -86,8 +86,24 @@ function notices({ inputs }: Metafile): string {
   return `${texts.join(`\n\n${"-".repeat(78)}\n\n`)}\n`;
 }
 
+/** The check of a pack as one module that needs Node and nothing beside it, for whoever was given a pack. */
+export async function bundleVerifier(file: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["src/verify.ts"],
+    outfile: file,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
 if (import.meta.main) {
   const [folder = "dist", sourceMaps = join(folder, "source-maps")] = process.argv.slice(2);
   const sizes = await bundle(resolve(folder), resolve(sourceMaps));
+  await bundleVerifier(join(resolve(folder), "verify.mjs"));
   for (const [name, bytes] of sizes) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${name}`);
 }

@@ -35,6 +35,7 @@ const layerOfFile: Readonly<Record<string, string>> = {
   "src/main.ts": "main",
   "src/admin.ts": "main",
   "src/evidence.ts": "main",
+  "src/verify.ts": "main",
   "src/migrate.ts": "main",
   "src/try.ts": "try",
 };
