@@ -22,6 +22,9 @@ export const timelineTypes = [
 ] as const;
 export type TimelineType = (typeof timelineTypes)[number];
 
+/** Events that evidence alone shows: what a provider told of a message whose fate was known already. */
+export const evidenceTypes: ReadonlySet<TimelineType> = new Set(["PROVIDER_ANSWERED", "PROVIDER_REPORTED"]);
+
 /** One recorded fact. Ordered by number, not by time; no personal data, no code. */
 export interface TimelineEvent {
   readonly number: number;

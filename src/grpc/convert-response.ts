@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Challenge, ChallengeStatus, Channel } from "../domain/challenge.ts";
 import type { AbortReason, Signature, SignatureStatus } from "../domain/signature.ts";
-import type { TimelineEvent } from "../domain/timeline.ts";
+import { evidenceTypes, type TimelineEvent } from "../domain/timeline.ts";
 import type { Warning } from "../domain/warning.ts";
 import * as challengePb from "../gen/bank/signature/v1/challenge_pb.ts";
 import * as signaturePb from "../gen/bank/signature/v1/signature_pb.ts";
@@ -78,7 +78,7 @@ export function historyMessage(history: SignatureHistory): GetSignatureResponse 
   return create(GetSignatureResponseSchema, {
     signature: signatureMessage(history.signature),
     challenges: history.challenges.map(challengeMessage),
-    timeline: history.timeline.map(timelineMessage),
+    timeline: history.timeline.filter(({ type }) => !evidenceTypes.has(type)).map(timelineMessage),
     receipt: history.receipt,
   });
 }

@@ -69,7 +69,7 @@ describe("answers", () => {
     const message = historyMessage({
       signature,
       challenges: [challenge],
-      timeline: [event],
+      timeline: [event, { ...event, number: event.number + 1, type: "PROVIDER_REPORTED" }],
       receipt: "a.b.c",
     });
     expect(message.signature).toMatchObject({ id: "s-1", transactionDigest: "ab", attemptsRemaining: 2 });
@@ -97,6 +97,8 @@ describe("answers", () => {
       challenges[0]!.expiresAt,
     ];
     expect(times.map((time) => timestampDate(time!))).toEqual([at(1), at(2), at(3), at(4)]);
+    // What evidence alone shows is no part of the contract's list.
+    expect(message.timeline).toHaveLength(1);
     expect(message.timeline[0]).toMatchObject({ type: "CHALLENGE_SENT", details: { attempt: "1" } });
     expect(timestampDate(message.timeline[0]!.at!)).toEqual(at(1));
     expect(message.receipt).toBe("a.b.c");
