@@ -127,7 +127,7 @@ async function start(
       lines: [line],
       routes: [{ channel: provider.channel, provider: provider.name }],
       breakers: [breaker],
-      ownPerSecond: (name) => tls?.callers().list.find((caller) => caller.name === name)?.perSecond,
+      ownLimits: (name) => tls?.callers().list.find((caller) => caller.name === name),
     },
     config,
   );

@@ -1,4 +1,5 @@
 import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { BudgetLimits } from "../domain/message-budget.ts";
 import type { CallObservation } from "./observe.ts";
 import type { Quota } from "./quotas.ts";
 
@@ -11,6 +12,8 @@ export interface Caller {
   readonly perSecond: number | undefined;
   /** What it may hold open, where CALLERS_FILE gives it more or less than callers get. */
   readonly quota?: Partial<Quota>;
+  /** Its messages a day and their cost, where CALLERS_FILE gives it a budget of its own. */
+  readonly budget?: Partial<BudgetLimits>;
 }
 
 /** Who is at the other end of the connection: nobody in particular without TLS, else by certificate. */

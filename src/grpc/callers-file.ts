@@ -1,3 +1,4 @@
+import type { BudgetLimits } from "../domain/message-budget.ts";
 import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
 import type { Caller } from "./call.ts";
 import { type HeldKind, heldKinds, type Quota } from "./quotas.ts";
@@ -19,11 +20,14 @@ export const localCaller: Caller = {
 };
 
 const knownMethods = new Set(["*", ...SignatureService.methods.map((method) => method.name)]);
-const callerKeys = new Set<string>(["name", "san", "methods", "per_second", ...heldKinds]);
+const callerKeys = new Set<string>([
+  ...["name", "san", "methods", "per_second", "messages_per_day", "cost_per_day"],
+  ...heldKinds,
+]);
 
 /**
  * Reads `{"callers":[{"name":"payments","san":["DNS:payments.bank"],"methods":["*"],"per_second":100,
- * "connections":200,"calls":2000,"streams":1000}]}`; what follows the methods may be left out.
+ * "messages_per_day":50000,"cost_per_day":4000,"connections":200,"calls":2000,"streams":1000}]}`; what follows the methods may be left out.
  * @throws Error with every fault of the file in one message
  */
 export function parseCallersFile(text: string): Callers {
@@ -91,8 +95,10 @@ function parseCaller(entry: Record<string, unknown>, at: string, faults: string[
     faults.push(`${at}.per_second must be a number above 0`);
   }
   const quota = parseQuota(entry, at, faults);
+  const budget = parseBudget(entry, at, faults);
   return {
     ...(Object.keys(quota).length > 0 && { quota }),
+    ...(Object.keys(budget).length > 0 && { budget }),
     name: typeof name === "string" ? name : "",
     methods: new Set(methods),
     perSecond: typeof perSecond === "number" ? perSecond : undefined,
@@ -108,6 +114,23 @@ function parseQuota(entry: Record<string, unknown>, at: string, faults: string[]
     else faults.push(`${at}.${kind} must be a whole number above 0`);
   }
   return quota;
+}
+
+/** Messages, and their cost in the currency of SIGNATURE_PRICES_FILE; 0 is no budget. */
+function parseBudget(entry: Record<string, unknown>, at: string, faults: string[]): Partial<BudgetLimits> {
+  const number = (key: string, isGood: (value: number) => boolean, form: string): number | undefined => {
+    const value = entry[key];
+    if (value === undefined) return undefined;
+    if (typeof value === "number" && value >= 0 && value <= 1e9 && isGood(value)) return value;
+    faults.push(`${at}.${key} must be ${form} from 0 to 1000000000`);
+    return undefined;
+  };
+  const messages = number("messages_per_day", Number.isInteger, "a whole number");
+  const cost = number("cost_per_day", Number.isFinite, "a number");
+  return {
+    ...(messages !== undefined && { messages }),
+    ...(cost !== undefined && { micros: Math.round(cost * 1e6) }),
+  };
 }
 
 function stringList(value: unknown, at: string, faults: string[]): string[] {

@@ -3,6 +3,7 @@ import type { TwilioConfig } from "../config/twilio.ts";
 import { type CheckpointSink, keptOutside } from "../domain/checkpoint-sink.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { KeySource } from "../domain/keys.ts";
+import type { BudgetLimits } from "../domain/message-budget.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { Route } from "../domain/routing.ts";
@@ -44,8 +45,13 @@ export interface Ports {
   readonly observer: Observer;
   /** Places outside the database that get checkpoints; undefined: none. */
   readonly checkpointSinks?: readonly CheckpointSink[];
-  /** The limit of one caller alone; undefined: that of all. */
-  readonly ownPerSecond: (caller: string) => number | undefined;
+  /** The limits of one caller alone; what is undefined is as for all. */
+  readonly ownLimits: (caller: string) => OwnLimits | undefined;
+}
+
+export interface OwnLimits {
+  readonly perSecond: number | undefined;
+  readonly budget?: Partial<BudgetLimits>;
 }
 
 export interface UseCaseConfig {
@@ -71,13 +77,13 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const callerLimit = new SharedCallerLimit({
     clock,
     grants: stores.callerGrants,
-    perSecond: (caller) => ports.ownPerSecond(caller) ?? limits.callerPerSecond,
+    perSecond: (caller) => ports.ownLimits(caller)?.perSecond ?? limits.callerPerSecond,
   });
   const pumping = pumpingGuard(ports, config.signature);
   const { limits: budgetLimits, callerLimits, prices } = config.signature.budget;
   const budget = new SharedMessageBudget({
     ...{ store: stores.messageBudget, clock, observer, prices, limits: budgetLimits },
-    callerLimits: () => callerLimits,
+    callerLimits: (caller) => ({ ...callerLimits, ...ports.ownLimits(caller)?.budget }),
   });
 
   const sending = {

@@ -45,6 +45,11 @@ describe("CALLERS_FILE", () => {
     [{ ...payments, san: ["DNS:a.bank", "DNS:A.bank"] }, "callers[0].san has a name that is there twice"],
     [{ ...payments, methods: undefined }, "callers[0].methods must be a list of at least one string"],
     [{ ...payments, methods: ["Start"] }, 'callers[0].methods has the unknown RPC "Start"'],
+    [
+      { ...payments, messages_per_day: 1.5 },
+      "callers[0].messages_per_day must be a whole number from 0 to 1000000000",
+    ],
+    [{ ...payments, cost_per_day: -1 }, "callers[0].cost_per_day must be a number from 0 to 1000000000"],
     [{ ...payments, per_second: 0 }, "callers[0].per_second must be a number above 0"],
     [{ ...payments, per_second: "100" }, "callers[0].per_second must be a number above 0"],
     [{ ...payments, streams: 0 }, "callers[0].streams must be a whole number above 0"],
@@ -80,4 +85,15 @@ describe("CALLERS_FILE", () => {
     expect(parseSubjectAltName("IP Address:10.0.0.1")).toBeUndefined();
     expect(parseSubjectAltName("email:a@bank")).toBeUndefined();
   });
+});
+
+it("gives a caller a budget of its own, as far as it names one", () => {
+  const budgetOf = (over: object) =>
+    parseCallersFile(JSON.stringify({ callers: [{ ...payments, ...over }] })).list[0]?.budget;
+  expect(budgetOf({})).toBeUndefined();
+  expect(budgetOf({ messages_per_day: 500, cost_per_day: 12.5 })).toEqual({
+    messages: 500,
+    micros: 12_500_000,
+  });
+  expect(budgetOf({ cost_per_day: 0 })).toEqual({ micros: 0 });
 });

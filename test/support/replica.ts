@@ -11,7 +11,7 @@ import type { TrafficStore } from "../../src/domain/pumping.ts";
 import type { AllowedCountries, Route } from "../../src/domain/routing.ts";
 import type { ResendRules } from "../../src/domain/stores.ts";
 import { openStores } from "../../src/main/stores.ts";
-import { buildUseCases, type UseCases } from "../../src/main/use-cases.ts";
+import { buildUseCases, type Ports, type UseCases } from "../../src/main/use-cases.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import type { CallerGrants } from "../../src/resilience/caller-limit.ts";
 import type { BreakerSettings } from "../../src/resilience/circuit-breaker.ts";
@@ -47,6 +47,7 @@ export interface ReplicaSettings {
   readonly defaultLocale?: string;
   readonly pumping?: SignatureConfig["pumping"];
   readonly budget?: SignatureConfig["budget"];
+  readonly ownLimits?: Ports["ownLimits"];
   readonly traffic?: TrafficStore;
 }
 
@@ -112,7 +113,7 @@ export class Replica {
         breakers: [],
         messages: settings.messages ?? nothingDue,
         ...{ keys, texts, clock, random, observer },
-        ownPerSecond: () => undefined,
+        ownLimits: settings.ownLimits ?? (() => undefined),
       },
       { signature: signatureConfig(settings), twilio: { retryDelaysMs } },
     );

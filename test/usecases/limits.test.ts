@@ -172,3 +172,29 @@ test("a budget of messages counts what is sent, not what is answered again or re
   expect(await time.drive(startSignature.execute(command, 20_000))).toMatchObject({ replayed: true });
   await time.drive(startSignature.execute(aStartCommand(), 20_000));
 });
+
+test("a caller's own budget goes before that of all callers", async () => {
+  const budget = {
+    limits: { messages: 0, micros: 0 },
+    callerLimits: { messages: 1, micros: 0 },
+    prices: { currency: "", micros: {} },
+  };
+  const ownLimits = (caller: string) =>
+    caller === "generous" ? { perSecond: undefined, budget: { messages: 2 } } : undefined;
+  const { startSignature } = service.replica({ budget, ownLimits });
+  const outcomes = async (caller: string) => {
+    const ends: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const call = time.drive(startSignature.execute(aStartCommand({ caller }), 20_000));
+      ends.push(
+        await call.then(
+          () => "sent",
+          (failure) => failure.metadata.limit,
+        ),
+      );
+    }
+    return ends;
+  };
+  expect(await outcomes("plain")).toEqual(["sent", "caller_messages_per_day", "caller_messages_per_day"]);
+  expect(await outcomes("generous")).toEqual(["sent", "sent", "caller_messages_per_day"]);
+});
