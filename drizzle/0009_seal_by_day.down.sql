@@ -1,1 +1,2 @@
-drop index seal_by_day;
+-- concurrently
+drop index concurrently if exists seal_by_day;

@@ -7,7 +7,9 @@ const retryMs = 200;
 
 const newIndex =
   /^(?:\s|--[^\n]*\n)*create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?/i;
-const alone = /^(?:\s|--[^\n]*\n)*(?:create\s+(?:unique\s+)?|drop\s+|re)index\s+concurrently\b/i;
+/** An index that is made or dropped while others write. */
+export const holdsNobodyUp =
+  /^(?:\s|--[^\n]*\n)*(?:create\s+(?:unique\s+)?|drop\s+|re)index\s+concurrently\b/i;
 
 /**
  * Holds the lock of migrations that run outside of transactions. Who waits asks again and again: the build of an index
@@ -31,7 +33,7 @@ export async function underSessionLock(sql: Sql, work: () => Promise<void>): Pro
  * another in one that waits for its table no longer than this.
  */
 export async function runAlone(sql: Sql, statement: string, lockTimeout: string): Promise<void> {
-  if (!alone.test(statement)) {
+  if (!holdsNobodyUp.test(statement)) {
     await sql.begin(async (tx) => {
       await tx`select set_config('lock_timeout', ${lockTimeout}, true)`;
       await tx.unsafe(statement);
