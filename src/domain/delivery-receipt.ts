@@ -17,3 +17,11 @@ export interface DeliveryReceipt {
   /** Keyed record of the callback over its parameters, as tamper-evident as a ProviderResult's. */
   readonly providerProof: string;
 }
+
+/** A receipt, and what is compared with its challenge before it is recorded, and not kept. */
+export interface ClaimedReceipt extends DeliveryReceipt {
+  /** It names an account that is not ours. */
+  readonly foreignAccount: boolean;
+  /** The numbers that it names as the customer's; none where it names none. */
+  readonly destinations: readonly string[];
+}

@@ -10,6 +10,9 @@ interface OfChallenge {
   readonly provider: string;
 }
 
+/** What of a well signed receipt does not fit its challenge; `message`: one more than it had calls. */
+export type ReceiptFault = "account" | "destination" | "attempt" | "message";
+
 /** What operators want to know of: each becomes a log line, a count, or both. No personal data. */
 export type Observation =
   | { readonly type: "signature_started"; readonly warnings: readonly Warning[] }
@@ -43,6 +46,8 @@ export type Observation =
       readonly errorCode: string;
       readonly accountAtFault?: boolean;
     } & OfChallenge)
+  /** Nothing was recorded of a receipt: whoever made it has the provider's token, and is not the provider. */
+  | ({ readonly type: "receipt_mismatch"; readonly fault: ReceiptFault } & OfChallenge)
   /** Wrong codes in a row have locked a customer out for a caller; the signature is the one of the last of them. */
   | ({
       readonly type: "customer_locked_out";

@@ -218,7 +218,19 @@ export type Acceptance =
       readonly effect: "sent" | "duplicate" | "nothing_new";
     }
   /** Nothing was recorded: what was looked up is some other challenge's message. */
-  | { readonly effect: "elsewhere"; readonly signature?: undefined };
+  | { readonly effect: "elsewhere"; readonly signature?: undefined }
+  /** Nothing was recorded: a receipt named one more message than the challenge had calls. */
+  | { readonly effect: "surplus"; readonly signature?: undefined };
+
+/** Where a challenge was sent. */
+export interface SentTo {
+  readonly signatureId: string;
+  readonly provider: string;
+  /** Calls begun. */
+  readonly calls: number;
+  /** Undefined where it was started before events had one. */
+  readonly destination: DestinationCommitment | undefined;
+}
 
 /** What is on record of a challenge, and the version of its signature that shows it. */
 export interface ChallengeStanding {
@@ -233,6 +245,8 @@ export interface DeliveryStore {
     challengeId: string,
     lease: Lease,
   ): Promise<{ readonly attempt: number; readonly lifeLeftMs: number } | undefined>;
+  /** What a receipt is compared with; undefined for an unknown challenge. */
+  sentTo(challengeId: string): Promise<SentTo | undefined>;
   /** Records an acceptance, whoever brings it and whenever; undefined for an unknown challenge. */
   accepted(
     challengeId: string,

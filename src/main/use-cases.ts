@@ -135,7 +135,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     ...{ startSignature, sendChallenge, completeSignature, abortSignature, receipts, callerLimit },
     getSignature: new GetSignature({ reader, receipts: evidence, keys }),
     watchSignature: new WatchSignature({ reader, changes }),
-    recordReceipt: new RecordReceipt({ deliveries, observer }),
+    recordReceipt: new RecordReceipt({ deliveries, keys, observer }),
     ...{ carryOutOrders, sweep, inFlight, changes, budget },
   };
 }

@@ -97,6 +97,8 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
           then 'stale'
         when exists (select from event e where e.signature_id = l.id and e.number <= l.chain_length
           and e.type = 'DUPLICATE_SENT' and e.details::json ->> 'provider_challenge_id' = l.sid) then 'nothing_new'
+        -- A message more than calls, by its receipt alone: forged. What our own call was answered is true.
+        when l.known_by = 'receipt' and l.messages >= l.calls then 'surplus'
         else 'duplicate'
       end as effect
       from l
@@ -176,7 +178,8 @@ async function record(db: Database, news: readonly Attempt[], settleMs: number):
   for (const row of rows) {
     const { item, effect } = row;
     if (effect === "stale") recorded[item] = effect;
-    else recorded[item] = effect === "elsewhere" ? { effect } : { signature: toSignature(row), effect };
+    else if (effect === "elsewhere" || effect === "surplus") recorded[item] = { effect };
+    else recorded[item] = { signature: toSignature(row), effect };
   }
   return recorded;
 }

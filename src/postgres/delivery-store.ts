@@ -9,11 +9,13 @@ import type {
   ChallengeStanding,
   DeliveryStore,
   Lease,
+  SentTo,
 } from "../domain/stores.ts";
 import { Acceptances } from "./acceptance.ts";
 import { erasedPhone } from "./closing.ts";
 import { type Database, milliseconds } from "./database.ts";
-import type { OnRepeat } from "./gathering.ts";
+import { destinationsOf } from "./destinations.ts";
+import { Gathering, type OnRepeat } from "./gathering.ts";
 import { Leases } from "./leases.ts";
 import { recordReceipt } from "./receipt.ts";
 import { type SignatureRow, signatureColumns, toSignature, versionColumn } from "./snapshot.ts";
@@ -24,6 +26,7 @@ import { appendedEvents, movedChain } from "./timeline.ts";
 export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   readonly #db: Database;
   readonly #acceptances: Acceptances;
+  readonly #destinations: Gathering<string, SentTo | undefined>;
 
   /**
    * @param settleMs from the acceptance of what was sent again to the first last look at the provider's list
@@ -37,6 +40,7 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
   ) {
     super(db, newestText);
     this.#db = db;
+    this.#destinations = new Gathering((ids) => destinationsOf(db, ids));
     this.#acceptances = new Acceptances(db, settleMs, onRepeat);
   }
 
@@ -55,6 +59,10 @@ export class PostgresDeliveryStore extends Leases implements DeliveryStore {
         and s.id = c.signature_id and s.status = any (${openStatuses}::text[]) and s.expires_at > t.now
       returning c.calls, (extract(epoch from s.expires_at - t.now) * 1000)::float8 as life_left_ms`;
     return row && { attempt: row.calls, lifeLeftMs: row.life_left_ms };
+  }
+
+  sentTo(challengeId: string): Promise<SentTo | undefined> {
+    return this.#destinations.add(challengeId);
   }
 
   accepted(

@@ -18,6 +18,7 @@ export const logFieldNames = [
   "duration_ms",
   "encoding",
   "error_code",
+  "fault",
   "found",
   "known_by",
   "method",

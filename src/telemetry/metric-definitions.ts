@@ -4,6 +4,7 @@ import { conventionDefinitions } from "./convention-definitions.ts";
 import type { MetricDefinition } from "./metric-definition.ts";
 import { providerErrorForm, providerErrorWords } from "./provider-error-code.ts";
 import { checkNames, checkStates } from "./readiness.ts";
+import { receiptDefinitions } from "./receipt-definitions.ts";
 
 /** In seconds; from 50 ms to 15 s, the longest that calls for one challenge may take. */
 const callBuckets = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15];
@@ -14,6 +15,7 @@ const deliveryBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 60
 export const metricDefinitions = {
   ...conventionDefinitions,
   ...connectionDefinitions,
+  ...receiptDefinitions,
   providerCalls: {
     kind: "counter",
     name: "provider.twilio.calls",
@@ -152,20 +154,6 @@ export const metricDefinitions = {
     unit: "{challenge}",
     description: "Challenges taken over after their owner's lease had run out",
     labels: {},
-  },
-  duplicates: {
-    kind: "counter",
-    name: "signature.duplicates",
-    unit: "{message}",
-    description: "Messages that customers got twice",
-    labels: {},
-  },
-  receipts: {
-    kind: "counter",
-    name: "signature.receipts",
-    unit: "{receipt}",
-    description: "Final delivery receipts",
-    labels: { status: ["delivered", "undelivered"] },
   },
   lockouts: {
     kind: "counter",

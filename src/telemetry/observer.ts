@@ -61,6 +61,9 @@ export class TelemetryObserver implements Observer {
       case "receipt":
         this.#receipt(observation);
         break;
+      case "receipt_mismatch":
+        this.#receiptMismatch(observation);
+        break;
       case "customer_locked_out":
         this.#lockedOut(observation);
         break;
@@ -177,6 +180,12 @@ export class TelemetryObserver implements Observer {
         error_code: boundedErrorCode(errorCode),
       });
     }
+  }
+
+  #receiptMismatch(observation: Of<"receipt_mismatch">): void {
+    const { fault } = observation;
+    this.#deps.instruments.receiptMismatches.add(1, { fault });
+    this.#deps.logger.error("receipt does not fit its challenge", { ...idsOf(observation), fault });
   }
 
   #lockedOut({ caller, signatureId, step, untilFreed }: Of<"customer_locked_out">): void {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../domain/clock.ts";
-import type { DeliveryReceipt } from "../domain/delivery-receipt.ts";
+import type { ClaimedReceipt, DeliveryReceipt } from "../domain/delivery-receipt.ts";
 import { parseUuid } from "../domain/uuid.ts";
 import type { TwilioCredentials } from "./credentials.ts";
 import { subjectOf } from "./error-codes.ts";
@@ -40,7 +40,7 @@ export interface StatusCallbackDeps {
   readonly clock: Pick<Clock, "now">;
   readonly evidenceKey: () => EvidenceKey;
   /** Records what Twilio told; rejects where it could not. */
-  readonly record: (receipt: DeliveryReceipt, signal: AbortSignal) => Promise<void>;
+  readonly record: (receipt: ClaimedReceipt, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -67,7 +67,8 @@ export function statusCallbackHandler(deps: StatusCallbackDeps) {
     const signature = request.headers["x-twilio-signature"];
     if (!(await isGenuine({ signature, url, body: body.text }))) return answer(response, 403);
     try {
-      const receipt = receiptOf({ query: query ?? "", body: body.text, key: deps.evidenceKey });
+      const accountSid = deps.credentials()?.accountSid ?? "";
+      const receipt = receiptOf({ query: query ?? "", body: body.text, accountSid, key: deps.evidenceKey });
       if (receipt !== undefined) await deps.record(receipt, AbortSignal.timeout(recordTimeoutMs));
     } catch {
       // Whoever records tells the log why; Twilio needs only to know that it must come again.
@@ -85,11 +86,13 @@ function authTokens(credentials: TwilioCredentials | undefined): string[] {
 function receiptOf(call: {
   query: string;
   body: string;
+  accountSid: string;
   key: () => EvidenceKey;
-}): DeliveryReceipt | undefined {
+}): ClaimedReceipt | undefined {
   const query = new URLSearchParams(call.query);
   const params = formParams(call.body);
-  const value = (name: string) => [params[name] ?? ""].flat()[0] ?? "";
+  const values = (name: string) => [params[name] ?? []].flat().filter((value) => value !== "");
+  const value = (name: string) => values(name)[0] ?? "";
   const challengeId = parseUuid(query.get("challenge") ?? "");
   const attempt = query.get("attempt") ?? "";
   const sid = value("MessageSid") || value("SmsSid");
@@ -108,6 +111,9 @@ function receiptOf(call: {
     status,
     providerErrorCode: status === "undelivered" ? (hasCode ? errorCode : "other") : undefined,
     accountAtFault: hasCode && subjectOf(Number(errorCode)) === "account",
+    // Twilio does not promise either parameter: one that is absent says nothing.
+    foreignAccount: values("AccountSid").some((account) => account !== call.accountSid),
+    destinations: values("To"),
     parameters,
     // Over what is kept, so that it can be checked later: the whole call holds the number, which is not.
     providerProof: makeProof(

@@ -1,4 +1,4 @@
-import type { DeliveryReceipt } from "../../src/domain/delivery-receipt.ts";
+import type { ClaimedReceipt } from "../../src/domain/delivery-receipt.ts";
 import { Failure, type Violation } from "../../src/domain/failure.ts";
 import { Faults } from "../../src/domain/faults.ts";
 import type { Transaction } from "../../src/domain/transaction.ts";
@@ -20,8 +20,8 @@ export function aTransaction(over: Partial<Transaction> = {}): Transaction {
 export function aReceipt(
   challengeId: string,
   sid: string,
-  over: Partial<DeliveryReceipt> = {},
-): DeliveryReceipt {
+  over: Partial<ClaimedReceipt> = {},
+): ClaimedReceipt {
   return {
     provider: "twilio",
     challengeId,
@@ -29,6 +29,8 @@ export function aReceipt(
     providerChallengeId: sid,
     status: "delivered",
     providerErrorCode: undefined,
+    foreignAccount: false,
+    destinations: [],
     parameters: JSON.stringify({ MessageSid: sid, MessageStatus: over.status ?? "delivered" }),
     providerProof: "proof of a receipt",
     ...over,

@@ -71,6 +71,8 @@ export class SignatureModel {
     const isKnown = challenge.sid === sid || this.#duplicates.has(sid);
     // A list shows other challenges' messages too: no challenge has more of them than calls.
     if (!isKnown && source === "look_up" && challenge.messages >= challenge.calls) return "elsewhere";
+    if (!isKnown && source === "receipt" && challenge.messages > 0 && challenge.messages >= challenge.calls)
+      return "surplus";
     challenge.leaseUntil = undefined;
     if (isKnown) return "nothing_new";
     challenge.messages += 1;

@@ -76,6 +76,9 @@ export function everyObservation(): Observation[] {
       ),
     ),
     { type: "duplicate_sent", providerChallengeId: sid, ...ids },
+    ...(["account", "destination", "attempt", "message"] as const).map(
+      (fault) => ({ type: "receipt_mismatch", fault, ...ids }) as const,
+    ),
     { type: "upkeep_recovered", step: "expire" },
     ...["expire", "http", "another"].flatMap((step) =>
       foreignErrors().map((cause) => ({ type: "upkeep_failed", step, cause }) as const),

@@ -101,6 +101,7 @@ describe("metrics", () => {
       "signature_provider_calls gauge",
       "signature_pumping_suspicions_total counter",
       "signature_ready gauge",
+      "signature_receipt_mismatches_total counter",
       "signature_receipts_total counter",
       "signature_refusals_total counter",
       "signature_repeated_calls_total counter",

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { DeliveryReceipt } from "../../src/domain/delivery-receipt.ts";
+import type { ClaimedReceipt } from "../../src/domain/delivery-receipt.ts";
 import { webhookSignature } from "../../src/sandbox/webhook-signature.ts";
 import type { TwilioCredentials } from "../../src/twilio/credentials.ts";
 import { verifyProof } from "../../src/twilio/proof.ts";
@@ -19,8 +19,8 @@ describe("POST /twilio/status", () => {
   let server: Server;
   let origin: string;
   let current: TwilioCredentials | undefined;
-  let record: (receipt: DeliveryReceipt) => Promise<void>;
-  let receipts: DeliveryReceipt[];
+  let record: (receipt: ClaimedReceipt) => Promise<void>;
+  let receipts: ClaimedReceipt[];
   let now: number;
   let refreshes: number;
   let refresh: () => Promise<unknown>;
@@ -98,6 +98,8 @@ describe("POST /twilio/status", () => {
         status,
         providerErrorCode: status === "undelivered" ? "30003" : undefined,
         accountAtFault: false,
+        foreignAccount: false,
+        destinations: ["+34600111001"],
         parameters: JSON.stringify({
           ...{ attempt: "2", MessageSid: sid, MessageStatus: reported, ErrorCode: "30003" },
         }),
@@ -108,7 +110,7 @@ describe("POST /twilio/status", () => {
     const proves = (answer: string) => verifyProof(providerProof, { text: "", answer }, () => evidence.key);
     expect(proves(parameters)).toBeDefined();
     expect(proves(parameters.replace("30003", "30004"))).toBeUndefined();
-    expect(JSON.stringify(receipts)).not.toContain("600111001");
+    expect(JSON.stringify({ ...receipts[0], destinations: [] })).not.toContain("600111001");
   });
 
   test.each([
@@ -146,6 +148,12 @@ describe("POST /twilio/status", () => {
       expect(receipts).toEqual([]);
     },
   );
+
+  test("AccountSid is told to be another's only where it is there", async () => {
+    for (const account of [{ AccountSid: `AC${"f".repeat(32)}` }, { AccountSid: credentials.accountSid }, {}])
+      await callback({ params: { MessageSid: sid, MessageStatus: "sent", ...account } });
+    expect(receipts.map(({ foreignAccount }) => foreignAccount)).toEqual([true, false, false]);
+  });
 
   test("takes the older names of the parameters", async () => {
     await callback({ params: { SmsSid: sid, SmsStatus: "sent" } });

@@ -1,5 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { ClaimedReceipt } from "../../src/domain/delivery-receipt.ts";
+import { Faults } from "../../src/domain/faults.ts";
+import { parsePhoneNumber } from "../../src/domain/phone-number.ts";
+import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
+import { RecordReceipt } from "../../src/usecases/record-receipt.ts";
+import type { StartSignatureCommand } from "../../src/usecases/start-signature-command.ts";
 import { aReceipt } from "../support/domain.ts";
 import type { Replica } from "../support/replica.ts";
 import { aStartCommand, codeIn, useService } from "../support/service.ts";
@@ -7,12 +13,17 @@ import { aStartCommand, codeIn, useService } from "../support/service.ts";
 const service = await useService();
 const { time } = service;
 
-async function started(replica: Replica) {
-  const command = aStartCommand();
+async function started(replica: Replica, over: Partial<StartSignatureCommand> = {}) {
+  const command = aStartCommand(over);
   const { signature } = await time.drive(replica.startSignature.execute(command, 20_000));
   const [message] = service.messages(command);
   return {
-    ...{ id: signature.id, challengeId: signature.challenge.id, code: codeIn(message) },
+    ...{
+      id: signature.id,
+      challengeId: signature.challenge.id,
+      code: codeIn(message),
+      number: command.phoneNumber.e164,
+    },
     sid: message?.providerChallengeId ?? "",
   };
 }
@@ -100,6 +111,7 @@ describe("RecordReceipt", () => {
   test("of a second message counts one duplicate, however often it comes", async () => {
     const replica = service.replica();
     const sent = await started(replica);
+    await service.sql`update challenge set calls = 2 where id = ${sent.challengeId}`;
     const second = { ...sent, sid: `SM${"f".repeat(32)}` };
     await replica.recordReceipt.execute(aReceipt(second.challengeId, second.sid, { status: "accepted" }));
     await replica.recordReceipt.execute(
@@ -112,6 +124,85 @@ describe("RecordReceipt", () => {
     ]);
     expect(replica.saw("duplicate_sent")).toHaveLength(1);
     expect(signature.challenge).toMatchObject({ status: "sent", providerChallengeId: sent.sid });
+  });
+
+  const fitting = { status: "undelivered", providerErrorCode: "30003" } as const;
+  const forged: [string, (number: string) => Partial<ClaimedReceipt>][] = [
+    ["account", () => ({ foreignAccount: true })],
+    ["destination", () => ({ destinations: ["+34600999999"] })],
+    ["destination", (number) => ({ destinations: [number, "+34600999999"] })],
+    ["destination", (number) => ({ destinations: [`${number}x`] })],
+    ["attempt", () => ({ attempt: 2 })],
+    ["message", (number) => ({ destinations: [number], providerChallengeId: `SM${"d".repeat(32)}` })],
+  ];
+  test.each(forged)(
+    "that does not fit by its %s is counted, and nothing of it recorded",
+    async (fault, over) => {
+      const replica = service.replica();
+      const sent = await started(replica);
+      const before = await replica.history(sent.id);
+      const attack = async () => {
+        await replica.recordReceipt.execute(
+          aReceipt(sent.challengeId, sent.sid, { ...fitting, ...over(sent.number) }),
+        );
+        await replica.recordReceipt.execute(aReceipt(sent.challengeId, sent.sid, over(sent.number)));
+      };
+      await attack();
+      expect(await replica.history(sent.id)).toEqual(before);
+      const ids = { signatureId: sent.id, challengeId: sent.challengeId, provider: "twilio" };
+      const seen = { type: "receipt_mismatch", fault, ...ids };
+      expect(replica.saw("receipt_mismatch")).toEqual([seen, seen]);
+      expect(
+        await service.sql`select from provider_receipt where challenge_id = ${sent.challengeId}`,
+      ).toEqual([]);
+
+      // With the number erased, too.
+      const completion = {
+        caller: "payments",
+        signatureId: sent.id,
+        code: sent.code,
+        transaction: undefined,
+      };
+      await replica.completeSignature.execute(completion);
+      expect(await service.row("signature", sent.id)).toMatchObject({ phone_sealed: null, phone_guards: [] });
+      const closed = await replica.timeline(sent.id);
+      await attack();
+      expect(await replica.timeline(sent.id)).toEqual(closed);
+      expect(replica.saw("receipt_mismatch")).toHaveLength(4);
+      await replica.recordReceipt.execute(
+        aReceipt(sent.challengeId, sent.sid, { destinations: [sent.number] }),
+      );
+      expect(await replica.timeline(sent.id)).toEqual([...closed, "CHALLENGE_DELIVERED"]);
+    },
+  );
+
+  test("that names the number as it was before a renumbering fits, and one that names none", async () => {
+    const replica = service.replica();
+    const phoneNumber = parsePhoneNumber(new Faults(), "phone_number", "+525512345678");
+    const sent = await started(replica, { phoneNumber: phoneNumber! });
+    await replica.recordReceipt.execute(
+      aReceipt(sent.challengeId, sent.sid, { ...fitting, destinations: ["+5215512345678"] }),
+    );
+    await replica.recordReceipt.execute(aReceipt(sent.challengeId, sent.sid));
+    expect((await replica.timeline(sent.id)).slice(-2)).toEqual([
+      ...["CHALLENGE_UNDELIVERED", "CHALLENGE_DELIVERED"],
+    ]);
+    expect(replica.saw("receipt_mismatch")).toEqual([]);
+  });
+
+  test("waits for the key that its challenge's commitment was made with, and records nothing without", async () => {
+    const replica = service.replica();
+    const sent = await started(replica);
+    const evidence = { primary: "k9", keys: new Map([["k9", new Uint8Array(32)]]) };
+    const others = { ...service.keys.current(), evidence };
+    const recordReceipt = new RecordReceipt({
+      deliveries: new PostgresDeliveryStore(service.database),
+      keys: { current: () => others, refresh: async () => others },
+      observer: { observe: () => expect.unreachable() },
+    });
+    const receipt = aReceipt(sent.challengeId, sent.sid, { destinations: [sent.number] });
+    await expect(recordReceipt.execute(receipt)).rejects.toMatchObject({ reason: "SERVICE_UNAVAILABLE" });
+    expect(await replica.timeline(sent.id)).not.toContain("CHALLENGE_DELIVERED");
   });
 
   test("after the signature is closed is recorded, and revives nothing", async () => {

@@ -117,7 +117,8 @@ describe("a statement that waited for another one sees what that one did", () =>
   );
 
   test("a second message that many report at once is one duplicate", async () => {
-    const { id, challengeId } = await started();
+    const { id, challengeId, lease } = await started();
+    await deliveries.beginCall(challengeId, lease);
     await accepted(challengeId, aSid());
     const second = aSid();
     // Of one store's calls at the same time one statement would tell.
@@ -239,9 +240,20 @@ describe("facts that come late or twice", () => {
     expect((await accepted(again.challengeId, aSid(), "look_up"))?.effect).toBe("duplicate");
   });
 
-  test("a duplicate that is noticed while the first message is redacted is redacted too", async () => {
+  test("nor are messages beyond the calls that only receipts tell of, however many", async () => {
     const { id, challengeId } = await started();
+    await accepted(challengeId, aSid(), "receipt");
+    for (let n = 0; n < 3; n += 1)
+      expect(await accepted(challengeId, aSid(), "receipt")).toEqual({ effect: "surplus" });
+    expect((await timeline(id)).slice(2)).toEqual(["CHALLENGE_SENT"]);
+    // What our own call was answered counts all the same: the first receipt may have been a forged one.
+    expect((await accepted(challengeId, aSid(), "answer"))?.effect).toBe("duplicate");
+  });
+
+  test("a duplicate that is noticed while the first message is redacted is redacted too", async () => {
+    const { id, challengeId, lease } = await started();
     const [first, second] = [aSid(), aSid()];
+    await deliveries.beginCall(challengeId, lease);
     await accepted(challengeId, first, "answer");
     await closings.abort("payments", id, undefined, "");
     pass(60_000);
