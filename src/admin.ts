@@ -1,8 +1,9 @@
-import { readDatabaseConfig, secretVariables } from "./config.ts";
+import { readAdminConfig, secretVariables } from "./config.ts";
 import { parse } from "./main/admin/parse.ts";
 import { withDatabase } from "./main/connect-database.ts";
 import { explanation } from "./main/lifecycle.ts";
 import { scrubEnvironment } from "./main/scrub-environment.ts";
+import { ActLog, policyRefusal } from "./postgres/act-log.ts";
 import { OperatorDesk } from "./postgres/operator-desk.ts";
 
 // `npm run admin`: each command is a file or an entry in src/main/admin.
@@ -15,15 +16,29 @@ async function main(): Promise<number> {
     return parsed.asked ? 0 : 2;
   }
   const { call } = parsed;
-  const config = readDatabaseConfig(process.env);
+  const config = readAdminConfig(process.env);
   scrubEnvironment(process.env, secretVariables);
-  return await withDatabase(config, (database) =>
-    call.command.run(call, {
-      database,
-      operators: new OperatorDesk(database),
-      print: (line) => console.log(line),
-    }),
-  );
+  return await withDatabase(config, async (database) => {
+    const acts = new ActLog(database);
+    const operators = new OperatorDesk(database);
+    const { retentionDays } = config;
+    const { login, verified } = await acts.identity();
+    if (!verified && call.as === "") {
+      console.error(
+        "--as <your name> is mandatory, unless you are logged in at the database by a login of your own",
+      );
+      return 2;
+    }
+    const desk = { database, acts, operators, retentionDays, print: (line: string) => console.log(line) };
+    try {
+      return await call.command.run({ ...call, as: call.as === "" ? login : call.as }, desk);
+    } catch (error) {
+      const refusal = policyRefusal(error);
+      if (refusal === undefined) throw error;
+      console.log(`refused: ${refusal}`);
+      return 1;
+    }
+  });
 }
 
 main().then(

@@ -162,6 +162,21 @@ export function readDatabaseConfig(variables: Variables): Pick<Config, "database
   return deepFreeze(config);
 }
 
+/**
+ * The part of the configuration that operators' commands need.
+ * @throws ConfigError
+ */
+export function readAdminConfig(
+  variables: Variables,
+): Pick<Config, "database" | "dataDir"> & { readonly retentionDays: number } {
+  const env = new Environment(variables);
+  const retentionDays = readRetentionDays(env);
+  const config = { database: readDatabase(env), dataDir: env.text("DATA_DIR") ?? ".data", retentionDays };
+  checkProductionDatabase(env, config.database);
+  if (env.faults.length > 0) throw new ConfigError(env.faults);
+  return deepFreeze(config);
+}
+
 export interface EvidenceConfig extends Pick<Config, "database" | "dataDir" | "vault" | "checkpoints"> {
   readonly keysFile: string | undefined;
   readonly retentionDays: number;

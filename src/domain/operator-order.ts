@@ -10,9 +10,17 @@ export const operatorCommands = [
 ] as const;
 export type OperatorCommand = (typeof operatorCommands)[number];
 
+/** Longest block: a year. */
+export const mostBlockSeconds = 31_536_000;
+
 export interface OperatorOrder {
   readonly id: string;
+  /** The operator's own login, or the name that was given, marked as unverified. */
   readonly orderedBy: string;
+  /** Since it was ordered, or approved, when it was taken. */
+  readonly ageMs: number;
+  /** How long this replica has it. */
+  readonly takenUntil: Date;
   readonly command: OperatorCommand;
   /** The signature that it is about; the customer and the number are those of that signature. */
   readonly signatureId: string;
@@ -29,7 +37,8 @@ export type BreakerOrder = "open" | "close";
 export interface OperatorOrderStore {
   /** Takes open orders, each for a minute; another replica takes what was not done by then. */
   take(limit: number): Promise<OperatorOrder[]>;
-  done(orderId: string, result: string): Promise<void>;
+  /** Keeps the result of an order that was taken, unless another replica has taken it since. */
+  done(order: Pick<OperatorOrder, "id" | "takenUntil">, result: string): Promise<void>;
   /** The latest order about the breaker of a provider, with its id. */
   breaker(provider: string): Promise<{ readonly id: string; readonly order: BreakerOrder } | undefined>;
   /** Blocks or frees the customer or the number of a signature; false where there is no such signature. */

@@ -6,6 +6,7 @@ import { startEmbeddedPostgres } from "../postgres/embedded.ts";
 import { claimInstallation } from "../postgres/installation.ts";
 import { migrate, requireMigrated } from "../postgres/migrate.ts";
 import { type Location, openPool, usePool, withMigrationSession } from "../postgres/open.ts";
+import { requireRetention } from "../postgres/retention-floor.ts";
 import type { Secrets } from "./secrets.ts";
 
 const besideBundle = fileURLToPath(new URL("./drizzle", import.meta.url));
@@ -59,7 +60,7 @@ export async function locateDatabase(
  * there: the embedded server decides who may enter DATA_DIR, where the generated keys are kept.
  */
 export async function openDatabase(
-  config: Pick<Config, "database" | "dataDir" | "sandbox">,
+  config: Pick<Config, "database" | "dataDir" | "sandbox" | "signature">,
   openSecrets: () => Promise<Secrets>,
   signal: AbortSignal,
 ): Promise<OpenDatabase> {
@@ -71,7 +72,10 @@ export async function openDatabase(
     const database = await openPool({ ...place, connections, allGrants: true });
     try {
       const kind = config.sandbox ? "sandbox" : "live";
-      await usePool(place, database, () => claimInstallation(database, kind, secrets.keys.current()));
+      await usePool(place, database, async () => {
+        await claimInstallation(database, kind, secrets.keys.current());
+        await requireRetention(database.sql, config.signature.retentionDays);
+      });
     } catch (error) {
       await database.close();
       throw error;

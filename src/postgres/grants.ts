@@ -14,8 +14,9 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
       "installation",
       "known_key",
     ],
-    ...["key_history", "signature", "challenge", "provider_rate", "operator_order"],
+    ...["key_history", "signature", "challenge", "provider_rate", "operator_order", "operator_act"],
   ],
+  select: ["operator_policy"],
   "select, insert, update, delete": [
     ...["idempotency_key", "customer_guard", "phone_guard", "lockout", "caller_grants", "prefix_traffic"],
     ...["caller_traffic", "message_budget"],
@@ -25,8 +26,8 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
 /** The columns that the service updates: the others are written once, and no role of it can rewrite them. */
 export const updatedColumns: Readonly<Record<string, readonly string[]>> = {
   signature: [
-    ...["status", "closed_at", "abort_reason", "phone_sealed", "attempts_remaining", "challenges"],
-    ...["phone_guards", "chain_length", "chain_head", "sealed_length"],
+    ...["status", "closed_at", "abort_reason", "phone_sealed", "phone_guards", "attempts_remaining"],
+    ...["challenges", "chain_length", "chain_head", "sealed_length"],
   ],
   challenge: [
     ...["status", "provider_challenge_id", "further_message_ids", "provider_proof", "provider_error_code"],

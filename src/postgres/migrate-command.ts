@@ -3,12 +3,14 @@ import { DatabaseFault } from "./fault.ts";
 import { migrate, migrateDown, migrationStatus } from "./migrate.ts";
 import { MigrationError } from "./migration-files.ts";
 import { type Location, withMigrationSession } from "./open.ts";
+import { parsePolicy, policyUsage, runPolicy } from "./policy-command.ts";
 import type { Pooling } from "./pooling.ts";
 
-const usage = `usage: npm run migrate -- up | down [steps] | status
+const usage = `usage: npm run migrate -- up | down [steps] | status | policy [options]
   up      applies what is pending
   down    takes the last migration back, or the last <steps>
-  status  lists what is applied, pending and unknown to this release`;
+  status  lists what is applied, pending and unknown to this release
+${policyUsage}`;
 
 type CommandOptions = Location & { folder: string; print: (line: string) => void };
 type Command = (sql: Sql, options: CommandOptions, pooling: Pooling) => Promise<void>;
@@ -34,6 +36,10 @@ function parse(args: readonly string[]): Command | undefined {
   const [command, count, ...rest] = args;
   if (command === "up" && count === undefined) return up;
   if (command === "status" && count === undefined) return status;
+  if (command === "policy") {
+    const change = parsePolicy(args.slice(1));
+    return change && ((sql, { print }) => runPolicy(sql, change, print));
+  }
   if (command !== "down" || rest.length > 0 || !/^[1-9]\d{0,3}$/.test(count ?? "1")) return undefined;
   return async (sql, { folder, print }, pooling) => {
     const { reverted } = await migrateDown(sql, { folder, steps: Number(count ?? 1), pooling });

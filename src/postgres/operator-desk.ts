@@ -64,7 +64,9 @@ export class OperatorDesk {
     const timeline = await sql<{ at: Date; type: string; details: string }[]>`
       select at, type, details from event where signature_id = ${signatureId}::uuid order by number`;
     const orders = await sql<{ at: Date; by: string; command: string; result: string | null }[]>`
-      select ordered_at as at, ordered_by as by, command, result from operator_order
+      select ordered_at as at, command, result,
+        case when verified then login else ordered_by || ' (unverified)' end as by
+      from operator_order
       where parameters::json ->> 'signature_id' = ${signatureId} order by ordered_at, id`;
     return {
       facts: texts(signature),
@@ -122,20 +124,20 @@ export class OperatorDesk {
         ${JSON.stringify(order.parameters)})`;
   }
 
+  /** Whether an order waits for the approval of a second operator. */
+  async waits(orderId: string): Promise<boolean> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ waits: boolean }[]>`
+      select four_eyes as waits from operator_order where id = ${orderId}::uuid`;
+    return row?.waits === true;
+  }
+
   /** What became of an order; undefined while no replica has done it. */
   async result(orderId: string): Promise<string | undefined> {
     const { sql } = this.#db;
     const [row] = await sql<{ result: string | null }[]>`
       select result from operator_order where id = ${orderId}::uuid and done_at is not null`;
     return row?.result ?? undefined;
-  }
-
-  /** Removes whole closed signatures that are older than this; says how many. */
-  async purge(days: number, limit: number): Promise<number> {
-    const { sql } = this.#db;
-    const [row] = await sql<{ removed: number }[]>`
-      select remove_closed_signatures(now() - make_interval(days => ${days}::int), ${limit}::int) as removed`;
-    return row?.removed ?? 0;
   }
 }
 

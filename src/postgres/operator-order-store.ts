@@ -10,6 +10,8 @@ import { type Database, milliseconds } from "./database.ts";
 interface OrderRow {
   readonly id: string;
   readonly ordered_by: string;
+  readonly age_ms: number;
+  readonly taken_until: Date;
   readonly command: OperatorCommand;
   readonly signature_id: string;
   readonly caller: string;
@@ -49,12 +51,18 @@ export class PostgresOperatorOrderStore implements OperatorOrderStore {
         from f where o.id = f.id
         returning o.*, f.signature_id, f.caller
       )
-      select id, ordered_by, command, signature_id, caller,
+      select id, case when verified then login else ordered_by || ' (unverified)' end as ordered_by,
+        (extract(epoch from taken_until - interval '1 minute' - coalesce(
+          (select a.at from operator_act a where a.act_id = u.id and a.type = 'APPROVED'), ordered_at)) * 1000)::float8
+          as age_ms,
+        taken_until, command, signature_id, caller,
         parameters::json ->> 'note' as note, parameters::json ->> 'seconds' as seconds
       from u where caller is not null`;
     return rows.map((row) => ({
       id: row.id,
       orderedBy: row.ordered_by,
+      ageMs: row.age_ms,
+      takenUntil: row.taken_until,
       command: row.command,
       signatureId: row.signature_id,
       caller: row.caller,
@@ -63,11 +71,12 @@ export class PostgresOperatorOrderStore implements OperatorOrderStore {
     }));
   }
 
-  async done(orderId: string, result: string): Promise<void> {
+  async done({ id, takenUntil }: Pick<OperatorOrder, "id" | "takenUntil">, result: string): Promise<void> {
     const { sql } = this.#db;
     await sql`
       with ${this.#db.now()}
-      update operator_order set done_at = t.now, result = ${result} from t where id = ${orderId}::uuid`;
+      update operator_order set done_at = t.now, result = ${result} from t
+      where id = ${id}::uuid and done_at is null and taken_until = ${takenUntil}`;
   }
 
   async breaker(provider: string): Promise<{ id: string; order: BreakerOrder } | undefined> {

@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import type { Observer } from "../domain/observation.ts";
-import type { OperatorOrder, OperatorOrderStore } from "../domain/operator-order.ts";
+import { mostBlockSeconds, type OperatorOrder, type OperatorOrderStore } from "../domain/operator-order.ts";
 import type { DeliveryStore } from "../domain/stores.ts";
 import type { AbortSignature } from "./abort-signature.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -31,6 +31,8 @@ interface Deps {
 
 /** How long an order to send waits for the provider before its result says that it goes on. */
 const waitMs = 20_000;
+/** How long an order that fails is tried again, each minute. */
+const triesMs = 10 * 60_000;
 
 /** Carries out what operators ordered, through the use cases that callers use. */
 export class CarryOutOrders {
@@ -72,15 +74,21 @@ export class CarryOutOrders {
   async #settle(order: OperatorOrder): Promise<void> {
     const result = await this.#carryOut(order).catch((error: unknown) => {
       // A refusal is the order's result; anything else is tried again when the minute is over.
-      if (!(error instanceof Failure) || error.reason === "SERVICE_UNAVAILABLE") throw error;
-      return `refused: ${error.reason}`;
+      if (error instanceof Failure && error.reason !== "SERVICE_UNAVAILABLE")
+        return `refused: ${error.reason}`;
+      if (order.ageMs < triesMs) throw error;
+      this.#deps.observer.observe({ type: "upkeep_failed", step: "carry_out_orders", cause: error });
+      return "refused: it failed for ten minutes; the service's log has the fault";
     });
-    await this.#deps.orders.done(order.id, result);
+    await this.#deps.orders.done(order, result);
   }
 
   async #carryOut(order: OperatorOrder): Promise<string> {
     const { abortSignature, orders, sendChallenge } = this.#deps;
     const { caller, signatureId, orderedBy } = order;
+    const { seconds } = order;
+    if (!Number.isInteger(seconds) || seconds < 0 || seconds > mostBlockSeconds)
+      return `refused: seconds must be a whole number up to ${mostBlockSeconds}`;
     switch (order.command) {
       case "abort": {
         const note = order.note === "" ? orderedBy : `${orderedBy}: ${order.note}`;

@@ -65,7 +65,10 @@ export class DeployedDatabase implements AsyncDisposable {
   }
 
   /** Runs a file of .deploy/postgres as psql would. */
-  async run(file: "roles.sql" | "grants.sql", sql: postgres.Sql = this.#admin): Promise<void> {
+  async run(
+    file: "roles.sql" | "grants.sql" | "operators.sql",
+    sql: postgres.Sql = this.#admin,
+  ): Promise<void> {
     const variables = new Map<string, string>();
     const text = readFileSync(join(deploy, "postgres", file), "utf8")
       .replaceAll(/^--.*\n/gm, "")
@@ -80,7 +83,7 @@ export class DeployedDatabase implements AsyncDisposable {
 
   /** A text of the deployment's with this test's names of roles. */
   renamed(text: string): string {
-    return text.replaceAll(/\bsignature_(migrator|runtime)\b/g, `${this.#name}_$1`);
+    return text.replaceAll(/\bsignature_(migrator|runtime|operator)\b/g, `${this.#name}_$1`);
   }
 
   /** The address that compose.yaml gives, here. */
@@ -93,7 +96,7 @@ export class DeployedDatabase implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#admin`drop database if exists ${this.#admin(this.#name)} with (force)`;
-    for (const role of ["migrator", "runtime"])
+    for (const role of ["migrator", "runtime", "operator"])
       await this.#admin`drop role if exists ${this.#admin(`${this.#name}_${role}`)}`;
     await this.#admin.end();
   }

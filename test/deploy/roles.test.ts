@@ -88,9 +88,12 @@ describe("the database roles of the deployment", () => {
     const verbs = statementVerbs(new Set(rows.map(({ name }) => name)));
     const refused = rows.filter(({ granted }) => !granted).map(({ verb, name }) => `${verb} ${name}`);
     expect(verbs).toContain("insert event");
-    expect(refused.filter((verb) => verbs.has(verb))).toEqual([]);
+    // The policy is its owner's to change, by the command of the migrations.
+    expect(refused.filter((verb) => verbs.has(verb))).toEqual(["update operator_policy"]);
     expect(refused.filter((verb) => verb.startsWith("select "))).toEqual([]);
-    await expect(runtime`select remove_closed_signatures(now(), 1)`).resolves.toHaveLength(1);
+    await expect(
+      runtime`select remove_closed_signatures(now() - interval '9601 hours', 1)`,
+    ).resolves.toHaveLength(1);
     await expect(runtime`select count(*) from drizzle.__drizzle_migrations`).resolves.toHaveLength(1);
   });
 
@@ -144,7 +147,36 @@ describe("the database roles of the deployment", () => {
     await upkeep.lookedUpAgain({ challengeId: one.challengeId, until: new Date() });
     const key = { id: "r1", key: Buffer.alloc(32) };
     expect(await evidence.sealClosed(10, (chain) => signSeal(chain, key))).toBe(2);
+    const noOrder = { id: one.id, takenUntil: new Date() };
     await orders.take(1);
+    await orders.done(noOrder, "");
+  });
+
+  it("let no role of the service remove what the floor keeps, nor order or approve unmarked", async () => {
+    for (const before of [
+      "now()",
+      "now() + interval '1 day'",
+      "now() - interval '9599 hours'",
+      "'infinity'",
+      "null",
+    ]) {
+      await expect(runtime.unsafe(`select remove_closed_signatures(${before}, 10)`)).rejects.toMatchObject({
+        code: "SR003",
+      });
+    }
+    const [order] = await runtime`
+      insert into operator_order (id, ordered_at, ordered_by, command, parameters, login, verified)
+      values (gen_random_uuid(), 'infinity', 'The Director', 'free-customer', '{"signature_id":"x"}', 'director', true)
+      returning id, login, verified, ordered_at < now() + interval '1 minute' as dated`;
+    expect(order).toMatchObject({ login: expect.stringMatching(/_runtime$/), verified: false, dated: true });
+    const [act] = await runtime`
+      select type, details from operator_act where act_id = ${order?.["id"]}`;
+    expect(JSON.parse(act?.["details"])).toMatchObject({
+      ...{ as: "The Director", verified: false, login: order?.["login"], command: "free-customer" },
+    });
+    const approving = runtime`
+      insert into operator_act (act_id, type, details) values (${order?.["id"]}, 'APPROVED', '{"verified":true}')`;
+    await expect(approving).rejects.toMatchObject({ code: "SR004" });
   });
 
   it.each([
@@ -163,6 +195,11 @@ describe("the database roles of the deployment", () => {
     ["remove a seal", "delete from seal"],
     ["rewrite when a key was first used", "update key_history set at = now()"],
     ["order in another's name", "update operator_order set ordered_by = ''"],
+    ["lower the retention's floor", "update operator_policy set retention_floor_days = 1"],
+    ["rewrite an act", "update operator_act set details = '{}'"],
+    ["remove an act", "delete from operator_act"],
+    ["remove an order", "delete from operator_order"],
+    ["end four eyes for an order", "update operator_order set four_eyes = false"],
     ["define a table", "create table public.more (id int)"],
     ["define a temporary table", "create temporary table more (id int)"],
     ["change a table", "alter table signature add column more int"],

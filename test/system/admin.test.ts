@@ -34,7 +34,8 @@ describe("npm run admin against two replicas", () => {
 
   /** With the database alone: no key and no credential is in its environment. */
   async function admin(...args: string[]): Promise<ToolRun> {
-    const run = await runTool("admin", [...args, "--as", as], { DATABASE_URL: database.url });
+    const env = { DATABASE_URL: database.url, SIGNATURE_RETENTION_DAYS: "1" };
+    const run = await runTool("admin", [...args, "--as", as], env);
     said.push(run.said);
     return run;
   }
@@ -100,14 +101,14 @@ describe("npm run admin against two replicas", () => {
     const { signature, timeline } = await other.client.getSignature({ signatureId: id });
     expect(signatureStatusName(signature?.status)).toBe("ABORTED");
     const aborted = timeline.find(({ type }) => type === "SIGNATURE_ABORTED");
-    expect(JSON.stringify(aborted?.details)).toContain("Ana Ruiz: customer called");
+    expect(JSON.stringify(aborted?.details)).toContain("Ana Ruiz (unverified): customer called");
     const [shown, again] = await Promise.all([admin("show", id), admin("resend", id)]);
     expect(again).toMatchObject({ code: 1, said: "refused: SIGNATURE_CLOSED\n" });
     expect(shown.code).toBe(0);
     for (const fact of ["status                aborted", "SIGNATURE_ABORTED", "CHALLENGE_SUPERSEDED", as]) {
       expect(shown.said).toContain(fact);
     }
-    expect(shown.said.match(/by Ana Ruiz: /g)?.length).toBeGreaterThanOrEqual(2);
+    expect(shown.said.match(/by Ana Ruiz \(unverified\): /g)?.length).toBeGreaterThanOrEqual(2);
   });
 
   it("lists what was given up, and takes it up again", async () => {
@@ -210,13 +211,34 @@ describe("npm run admin against two replicas", () => {
         return row?.n;
       })
       .toBe(sealed);
-    expect((await admin("purge", "--days", "1")).said).toContain("0 signatures removed");
+    expect((await admin("purge", "--days", "1")).said).toBe(
+      "refused: the database keeps closed signatures for 400 days at least (npm run migrate -- policy)\n",
+    );
+    const byDefault = await runTool("admin", ["purge", "--days", "399", "--as", as], {
+      DATABASE_URL: database.url,
+    });
+    expect(byDefault.said).toBe("refused: SIGNATURE_RETENTION_DAYS keeps closed signatures for 400 days\n");
+    const policy = await runTool("migrate", ["policy", "--retention-floor", "1"], {
+      DATABASE_URL: database.url,
+    });
+    expect(policy).toMatchObject({ code: 0, said: expect.stringContaining("retention floor: 1 days") });
+    expect((await admin("purge")).said).toContain("0 signatures removed");
     await database.sql.begin(async (tx) => {
       await tx`set local session_replication_role = replica`;
       await tx`update signature set closed_at = closed_at - interval '2 days' where closed_at is not null`;
     });
     const purged = await admin("purge", "--days", "1");
     expect(purged).toMatchObject({ code: 0, said: expect.stringContaining(`${sealed} signatures removed`) });
+    const { said: log } = await admin("acts");
+    const [id = ""] =
+      new RegExp(`ORDERED  Ana Ruiz \\(unverified, login \\w+\\)  .*due=${sealed} .*`, "m").exec(log) ?? [];
+    const actId = id.slice(-36);
+    expect(id).toMatch(/purge .*days=1 .*closed_before=20/);
+    expect(log).toMatch(new RegExp(`REMOVED .*signatures=${sealed} .*${actId}`));
+    expect(log).toMatch(new RegExp(`DONE .*removed=${sealed}.*${actId}`));
+    expect(log).toMatch(/READ .*show signature_id=/);
+    expect(log).toMatch(/POLICY .*retention_floor_days=1/);
+    expect(log).toMatch(/\d+ entries, all fit; head [0-9a-f]{64}\n$/);
     const [left] = await database.sql<{ closed: number; orphans: number }[]>`
       select (select count(*)::int from signature where closed_at is not null) as closed,
         (select count(*)::int from event e where not exists (select from signature where id = e.signature_id)) as orphans`;

@@ -1,3 +1,4 @@
+import type { ActLog } from "../../postgres/act-log.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { OperatorDesk } from "../../postgres/operator-desk.ts";
 
@@ -14,8 +15,9 @@ export type OptionName = Exclude<keyof typeof options, "as" | "help">;
 /** What was asked for, checked as far as it can be without the database. */
 export interface Call {
   readonly command: Command;
-  /** The signature id, where the command is about one. */
+  /** The id that the command is about, where it takes one. */
   readonly subject: string;
+  /** The operator's own login, or the name that was given by --as, which nobody has verified. */
   readonly as: string;
   readonly values: Readonly<Partial<Record<OptionName, string>>>;
 }
@@ -23,6 +25,9 @@ export interface Call {
 export interface Desk {
   readonly database: Database;
   readonly operators: OperatorDesk;
+  readonly acts: ActLog;
+  /** SIGNATURE_RETENTION_DAYS. */
+  readonly retentionDays: number;
   readonly print: (line: string) => void;
 }
 
@@ -36,7 +41,7 @@ export interface Command {
   readonly summary: string;
   /** What it does, how it ends and what it leaves behind, for `--help`. */
   readonly help: string;
-  readonly subject?: "signature id";
+  readonly subject?: "signature id" | "act id";
   readonly options?: readonly OptionName[];
   /** What is wrong with the values of its options; undefined: nothing. */
   fault?(values: Call["values"]): string | undefined;

@@ -1,3 +1,5 @@
+import { acts } from "./acts.ts";
+import { approve } from "./approve.ts";
 import type { Command } from "./command.ts";
 import { lockouts } from "./lockouts.ts";
 import { orderCommands } from "./order-commands.ts";
@@ -6,4 +8,12 @@ import { showSignature } from "./show-signature.ts";
 import { stuck } from "./stuck.ts";
 
 /** All commands of `npm run admin`, as its usage lists them. */
-export const commands: readonly Command[] = [showSignature, stuck, lockouts, ...orderCommands, purge];
+export const commands: readonly Command[] = [
+  showSignature,
+  stuck,
+  lockouts,
+  ...orderCommands,
+  purge,
+  approve,
+  acts,
+];

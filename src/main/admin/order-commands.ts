@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { v7 as uuid } from "uuid";
+import { mostBlockSeconds } from "../../domain/operator-order.ts";
 import type { Call, Command, Desk, ExitCode } from "./command.ts";
+import { waitsForApproval } from "./waits-for-approval.ts";
 
 /** Longest that the tool waits for a replica; the order stands even after that. */
 const waitMs = 30_000;
@@ -30,8 +32,9 @@ function block(name: string, summary: string): Command {
     ...about(name, summary),
     options: ["seconds"],
     fault({ seconds }) {
-      const value = Number(seconds ?? 0);
-      return Number.isInteger(value) && value > 0 ? undefined : "--seconds must be a whole number above 0";
+      return /^\d{1,9}$/.test(seconds ?? "") && Number(seconds) >= 1 && Number(seconds) <= mostBlockSeconds
+        ? undefined
+        : `--seconds must be a whole number from 1 to ${mostBlockSeconds} (a year)`;
     },
   };
 }
@@ -49,13 +52,17 @@ function breaker(name: string, summary: string): Command {
   };
 }
 
-async function orderAndWait(
-  { command, subject, as, values }: Call,
-  { operators, print }: Desk,
-): Promise<ExitCode> {
+async function orderAndWait({ command, subject, as, values }: Call, desk: Desk): Promise<ExitCode> {
+  const { operators } = desk;
   const id = uuid();
   const parameters = { signature_id: subject, note: values.note ?? "", seconds: values.seconds ?? "0" };
   await operators.order({ id, orderedBy: as, command: command.name, parameters });
+  if (await operators.waits(id)) return waitsForApproval(id, desk);
+  return await awaitResult(id, desk);
+}
+
+/** Prints what became of an order once a replica has carried it out. */
+export async function awaitResult(id: string, { operators, print }: Desk): Promise<ExitCode> {
   const until = Date.now() + waitMs;
   while (Date.now() < until) {
     const result = await operators.result(id);

@@ -25,8 +25,8 @@ export function parse(args: readonly string[]): Parsed {
   if (command === undefined) return fault(name === "" ? "no command" : `no such command: ${name}`);
   if (rest.length > 0) return fault(`too many words: ${rest.join(" ")}`, command);
   const as = values.as?.trim() ?? "";
-  if (!/^[\p{L}\p{N}._@ -]{2,64}$/u.test(as))
-    return fault("--as <your name> is mandatory: 2 to 64 letters, digits, . _ @ -", command);
+  if (values.as !== undefined && !/^[\p{L}\p{N}._@ -]{2,64}$/u.test(as))
+    return fault("--as must have 2 to 64 letters, digits, . _ @ -", command);
   const { as: _, help: __, ...own } = values;
   const foreign = Object.keys(own).find((key) => !command.options?.includes(key as OptionName));
   if (foreign !== undefined) return fault(`${name} takes no --${foreign}`, command);

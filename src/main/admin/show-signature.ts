@@ -1,3 +1,4 @@
+import { v7 as uuid } from "uuid";
 import type { SignatureFile } from "../../postgres/operator-desk.ts";
 import type { Command } from "./command.ts";
 
@@ -5,8 +6,9 @@ export const showSignature: Command = {
   name: "show",
   subject: "signature id",
   summary: "the signature, its challenges, its timeline and the orders about it",
-  help: "It shows no code, phone number or customer id, and changes nothing.",
-  async run({ subject }, { operators, print }) {
+  help: "It shows no code, phone number or customer id. That you read it stands in the log of acts.",
+  async run({ subject, as }, { operators, acts, print }) {
+    await acts.record(uuid(), "READ", { command: "show", signature_id: subject, as });
     const file = await operators.signature(subject);
     print(file === undefined ? "no such signature" : shown(file));
     return file === undefined ? 1 : 0;

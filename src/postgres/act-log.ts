@@ -1,0 +1,110 @@
+import postgres, { type Sql } from "postgres";
+import type { Act, ActType } from "../domain/operator-act.ts";
+import type { Database } from "./database.ts";
+
+/** Who is logged in at the database, and whether that is an operator's own login. */
+export interface Identity {
+  readonly login: string;
+  readonly verified: boolean;
+}
+
+export interface Policy {
+  readonly retentionFloorDays: number;
+  readonly operatorRole: string;
+  readonly fourEyes: readonly string[];
+}
+
+type Details = Readonly<Record<string, string | number>>;
+
+/** The log of privileged acts. The database numbers and hashes each entry, and adds who was logged in. */
+export class ActLog {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async identity(): Promise<Identity> {
+    const { sql } = this.#db;
+    const [row] = await sql<Identity[]>`
+      select session_user::text as login, exists (
+        select from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles l on l.oid = m.member
+        where g.rolname = p.operator_role and l.rolname = session_user) as verified
+      from operator_policy p`;
+    if (row === undefined) throw new Error("the database has no operator policy");
+    return row;
+  }
+
+  policy(): Promise<Policy> {
+    return readPolicy(this.#db.sql);
+  }
+
+  /** @returns whether a second operator has to approve it before it is carried out */
+  async record(actId: string, type: ActType, details: Details): Promise<{ waits: boolean }> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ waits: boolean }[]>`
+      insert into operator_act (act_id, type, details) values (${actId}::uuid, ${type}, ${JSON.stringify(details)})
+      returning coalesce((details::json ->> 'four_eyes')::boolean, false) as waits`;
+    return { waits: row?.waits === true };
+  }
+
+  /** Records a purge before it begins, with the number of signatures that are due. */
+  async orderPurge(actId: string, as: string, days: number): Promise<{ waits: boolean; due: number }> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ waits: boolean; due: number }[]>`
+      with b as (
+        select date_trunc('milliseconds', statement_timestamp()) - ${days}::float8 * interval '24 hours' as before
+      )
+      insert into operator_act (act_id, type, details)
+      select ${actId}::uuid, 'ORDERED', jsonb_build_object('command', 'purge', 'as', ${as}::text, 'days', ${days}::float8,
+        'closed_before', b.before, 'due', (select count(*) from signature s
+          where s.closed_at < b.before and s.sealed_length = s.chain_length))::text
+      from b
+      returning (details::json ->> 'four_eyes')::boolean as waits, (details::json ->> 'due')::int as due`;
+    if (row === undefined) throw new Error("the purge was not recorded");
+    return row;
+  }
+
+  /** One batch of a purge that was ordered and, where it must be, approved; says how many it removed. */
+  async purge(actId: string, limit: number): Promise<number> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ removed: number }[]>`
+      select purge_signatures(${actId}::uuid, ${limit}::int) as removed`;
+    return row?.removed ?? 0;
+  }
+
+  /** Approves an act of another operator, and lets replicas have its order. @returns the act's command */
+  async approve(actId: string, as: string): Promise<string> {
+    const { sql } = this.#db;
+    return await sql.begin(async (tx) => {
+      const [row] = await tx<{ command: string }[]>`
+        insert into operator_act (act_id, type, details)
+        values (${actId}::uuid, 'APPROVED', jsonb_build_object('as', ${as}::text)::text)
+        returning details::json ->> 'command' as command`;
+      await tx`update operator_order set taken_until = null where id = ${actId}::uuid and done_at is null`;
+      return row?.command ?? "";
+    });
+  }
+
+  /** Entries in order, after this number. */
+  async entries(after: number, limit: number): Promise<Act[]> {
+    const { sql } = this.#db;
+    return await sql<Act[]>`
+      select number, act_id as "actId", at, type, details, hash from operator_act
+      where number > ${after}::int order by number limit ${limit}::int`;
+  }
+}
+
+export async function readPolicy(sql: Sql): Promise<Policy> {
+  const [row] = await sql<Policy[]>`
+    select retention_floor_days as "retentionFloorDays", operator_role as "operatorRole", four_eyes as "fourEyes"
+    from operator_policy`;
+  if (row === undefined) throw new Error("the database has no operator policy");
+  return row;
+}
+
+/** Why the database did not let an operator do it, as it says it: the policy, or the floor of the retention. */
+export function policyRefusal(error: unknown): string | undefined {
+  if (!(error instanceof postgres.PostgresError)) return undefined;
+  return error.code === "SR003" || error.code === "SR004" ? error.message : undefined;
+}
