@@ -1,5 +1,6 @@
 import { type CheckpointSinksConfig, readCheckpointSinks } from "./config/checkpoint-sinks.ts";
 import { ConfigError } from "./config/config-error.ts";
+import { type DatabaseConfig, readDatabase } from "./config/database.ts";
 import { type Address, Environment, isLoopback, type Variables } from "./config/environment.ts";
 import { type GrpcQuotas, readQuotas } from "./config/grpc.ts";
 import {
@@ -8,13 +9,11 @@ import {
   checkProductionDatabase,
   isProduction,
 } from "./config/production.ts";
-import { Secret } from "./config/secret.ts";
 import { readRetentionDays, readSignature, type SignatureConfig } from "./config/signature.ts";
 import { checkTiming } from "./config/timing.ts";
 import { readTwilio, type TwilioConfig } from "./config/twilio.ts";
 import { readVault, type VaultConfig } from "./config/vault.ts";
 import { lintTemplates } from "./domain/message-linter.ts";
-import { parseAddress } from "./postgres/address.ts";
 
 export interface TlsPaths {
   readonly certFile: string;
@@ -43,13 +42,7 @@ export interface Config {
   readonly ops: Address;
   /** Names, in lower case, by which scrapers may ask OPS_LISTEN for metrics. */
   readonly opsHosts: readonly string[];
-  readonly database: {
-    /** Undefined: embedded PostgreSQL under dataDir. */
-    readonly url: Secret | undefined;
-    readonly migrationUrl: Secret | undefined;
-    readonly migrate: "auto" | "check";
-    readonly connections: number;
-  };
+  readonly database: DatabaseConfig;
   readonly dataDir: string;
   /** Where Twilio reaches the HTTP listener; without it there are no receipts. */
   readonly publicUrl: string | undefined;
@@ -199,25 +192,6 @@ export function readEvidenceConfig(variables: Variables): EvidenceConfig {
   checkProductionDatabase(env, config.database);
   if (env.faults.length > 0) throw new ConfigError(env.faults);
   return deepFreeze(config);
-}
-
-function readDatabase(env: Environment): Config["database"] {
-  const checked = (name: string) => {
-    const url = env.text(name);
-    for (const fault of url === undefined ? [] : parseAddress(url).faults) env.fault(name, fault);
-    return url === undefined ? undefined : new Secret(url);
-  };
-  const url = checked("DATABASE_URL");
-  const migrationUrl = checked("DATABASE_MIGRATION_URL");
-  if (migrationUrl !== undefined && url === undefined) {
-    env.fault("DATABASE_MIGRATION_URL", "needs DATABASE_URL");
-  }
-  return {
-    url,
-    migrationUrl,
-    migrate: env.oneOf("SIGNATURE_MIGRATE", ["auto", "check"], "auto"),
-    connections: env.whole("DATABASE_CONNECTIONS", 10, 2, 100),
-  };
 }
 
 /** Headers hold the collector's credentials: the SDK reads them itself, and nobody else needs them. */
