@@ -26,6 +26,7 @@ import { instrumentedStore } from "./telemetry/instrumented-store.ts";
 import { createInstruments } from "./telemetry/instruments.ts";
 import { createLogger } from "./telemetry/logger.ts";
 import { TelemetryObserver } from "./telemetry/observer.ts";
+import { QuotaTelemetry } from "./telemetry/quota-telemetry.ts";
 import { checkNames, Readiness } from "./telemetry/readiness.ts";
 import { faultTexts, RepeatedFaults } from "./telemetry/repeated-faults.ts";
 import { RpcTelemetry } from "./telemetry/rpc-telemetry.ts";
@@ -138,9 +139,11 @@ async function start(
     ...{ publicUrl, credentials, refreshCredentials, evidenceKey, recordReceipt, clock, faults, inbox },
   });
 
-  const handshakes = new HandshakeTelemetry({ logger, instruments, now: () => clock.now() });
+  const now = () => clock.now();
+  const handshakes = new HandshakeTelemetry({ logger, instruments, now });
+  const quotas = new QuotaTelemetry({ logger, instruments, now });
   const grpc = await serveGrpc(config, {
-    ...{ useCases, readiness, tracing, instruments, handshakes, tls },
+    ...{ useCases, readiness, tracing, quotas, handshakes, tls },
     observe: rpcTelemetry,
   });
   const ops = await listenOps(config, {

@@ -21,7 +21,8 @@ export const quotaScopes = ["all", "caller", "unknown", "connection"] as const;
 export type QuotaScope = (typeof quotaScopes)[number];
 
 export interface QuotaObserver {
-  refused(kind: HeldKind, scope: QuotaScope): void;
+  /** @param connection what the peer opened, or called on */
+  refused(kind: HeldKind, scope: QuotaScope, caller: Caller | undefined, connection: object): void;
   /** Whether something that all share is nearly used up. Told only when it changes. */
   pressed(pressed: boolean): void;
 }
@@ -76,7 +77,7 @@ export class Quotas {
     const scope = this.#scopeBeyond(caller, "connections");
     if (scope === undefined) return this.#hold(caller, ["connections"]);
     this.#refused.set(connection, scope);
-    this.#observer?.refused("connections", scope);
+    this.#observer?.refused("connections", scope, caller, connection);
     return undefined;
   }
 
@@ -90,10 +91,11 @@ export class Quotas {
     const kinds: HeldKind[] = isStream ? ["streams", "calls"] : ["calls"];
     for (const kind of kinds) {
       const scope = this.#scopeBeyond(caller, kind);
-      if (scope !== undefined) throw this.#refuse(kind, scope);
+      if (scope !== undefined) throw this.#refuse(kind, scope, caller, connection);
     }
     const here = this.#onConnection.get(connection) ?? { calls: 0 };
-    if (here.calls >= this.#rules.connectionCalls) throw this.#refuse("calls", "connection");
+    if (here.calls >= this.#rules.connectionCalls)
+      throw this.#refuse("calls", "connection", caller, connection);
     this.#onConnection.set(connection, here);
     here.calls += 1;
     const release = this.#hold(caller, kinds);
@@ -117,8 +119,8 @@ export class Quotas {
     return caller === undefined ? this.#rules.unknown : { ...this.#rules.caller, ...caller.quota };
   }
 
-  #refuse(kind: HeldKind, scope: QuotaScope): Failure {
-    this.#observer?.refused(kind, scope);
+  #refuse(kind: HeldKind, scope: QuotaScope, caller: Caller | undefined, connection: object): Failure {
+    this.#observer?.refused(kind, scope, caller, connection);
     return refusal(kind, scope);
   }
 

@@ -1,3 +1,4 @@
+import type { ServerHttp2Session } from "node:http2";
 import { defaultTtlMs } from "../config/timing.ts";
 import type { Config } from "../config.ts";
 import { SignatureService } from "../gen/bank/signature/v1/signature_service_pb.ts";
@@ -9,7 +10,7 @@ import { serveReflection } from "../grpc/reflection.ts";
 import { type GrpcServer, startGrpcServer } from "../grpc/server.ts";
 import { signatureService } from "../grpc/signature-service.ts";
 import type { HandshakeTelemetry } from "../telemetry/handshake-telemetry.ts";
-import type { Instruments } from "../telemetry/instruments.ts";
+import type { QuotaTelemetry } from "../telemetry/quota-telemetry.ts";
 import type { CheckDetail, CheckName, CheckState, Readiness } from "../telemetry/readiness.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { TlsSetup } from "./callers.ts";
@@ -21,14 +22,14 @@ interface Deps {
   readonly readiness: Readiness<CheckName>;
   readonly tracing: Tracing;
   readonly observe: Observe;
-  readonly instruments: Instruments;
+  readonly quotas: QuotaTelemetry;
   readonly handshakes: HandshakeTelemetry;
   readonly tls: TlsSetup | undefined;
 }
 
 /** What GRPC_LISTEN serves: the signature service, health and reflection. */
 export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServer> {
-  const { useCases, readiness, tracing, observe, instruments, handshakes, tls } = deps;
+  const { useCases, readiness, tracing, observe, quotas, handshakes, tls } = deps;
   const health = new HealthState([SignatureService.typeName]);
   readiness.subscribe(({ ready }) => health.setAll(ready ? "SERVING" : "NOT_SERVING"));
   const keepalive = { everyMs: grpc.keepaliveMs, clock: systemClock };
@@ -55,7 +56,8 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
     observe,
     countRefused: (caller) => useCases.callerLimit.take(caller),
     quotaObserver: {
-      refused: (kind, scope) => instruments.grpcQuotaRefusals.add(1, { kind, scope }),
+      refused: (kind, scope, caller, session) =>
+        quotas.refused({ kind, scope, caller: caller?.name, address: addressOf(session) }),
       pressed: (pressed) => readiness.set("capacity", ...capacity(pressed)),
     },
     onHandshakeFailure: (failure) => handshakes.failed(failure),
@@ -63,6 +65,10 @@ export async function serveGrpc({ grpc }: Config, deps: Deps): Promise<GrpcServe
   readiness.set("capacity", "ok");
   tls?.onCertificates((certificates) => server.setTls(certificates));
   return server;
+}
+
+function addressOf(session: object): string | undefined {
+  return (session as ServerHttp2Session).socket?.remoteAddress;
 }
 
 function capacity(pressed: boolean): [CheckState, CheckDetail?] {

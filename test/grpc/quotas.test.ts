@@ -26,7 +26,7 @@ function quotas(change: Partial<QuotaRules> = {}) {
   const pressed: boolean[] = [];
   const all = new Quotas(
     { ...rules, ...change },
-    { refused: (...what) => refused.push(what), pressed: (is) => pressed.push(is) },
+    { refused: (kind, scope) => refused.push([kind, scope]), pressed: (is) => pressed.push(is) },
   );
   const refusal = (who: Caller | undefined, isStream: boolean, connection: object = {}) => {
     try {
