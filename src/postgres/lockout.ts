@@ -20,7 +20,7 @@ export function judgedCodes(sql: Sql, rules: LockoutRules): Fragment {
   const after = (row: Fragment) => sql`lockout_after(
     ${row}, a.now, a.agrees, a.sent_to, a.failures_in_a_row, ${window}, ${stepsOf(sql, rules)}, a.most)`;
   return sql`attempt as materialized (
-    select l.id, customer, scope.caller as scope, l.agrees, l.now,
+    select l.id, customer, l.customer_guards, scope.caller as scope, l.agrees, l.now,
       -- Which number, and for whom: what a right code proves, and forgives. Of the number's pseudonym one byte is kept,
       -- for the row outlives the signature: with the key, one of 256 numbers fits. Whole ones are an older version's.
       array(select substr(guard, 1, 1) || convert_to(l.asked_by, 'UTF8') from unnest(l.phone_guards) as guard order by guard)
@@ -37,7 +37,12 @@ export function judgedCodes(sql: Sql, rules: LockoutRules): Fragment {
     insert into lockout
       (customer, caller, failed_at, failed_for, steps, locked_at, locked_until, last_signature_id, touched_at)
     select a.customer, a.scope, r.failed_at, r.failed_for, r.steps, r.locked_at, r.locked_until, a.id, a.now
-    from attempt a, ${after(sql`'{}', '{}', 0::smallint, null`)} r
+    from attempt a left join lateral (
+      -- The row of a new pseudonym key goes on from the row of the key before, which can then be destroyed.
+      select f.failed_at, f.failed_for, f.steps, f.locked_at from lockout f
+      where cardinality(a.customer_guards) > 1 and f.customer = any (a.customer_guards) and f.caller = a.scope
+      order by cardinality(f.failed_at) desc limit 1
+    ) f on true, ${after(sql`coalesce(f.failed_at, '{}'), coalesce(f.failed_for, '{}'), coalesce(f.steps, 0::smallint), f.locked_at`)} r
     order by a.customer, a.scope
     on conflict (customer, caller) do update set
       (failed_at, failed_for, steps, locked_at, locked_until) = (
@@ -83,5 +88,23 @@ export function lockoutOf(sql: Sql, rules: LockoutRules): Fragment {
     from attempt a join lockout_row r on (r.customer, r.caller) = (a.customer, a.scope)
     where a.id = h.id and r.locked_until is not null
     having count(*) > 0
+  )`;
+}
+
+/**
+ * The CTE `carried_lockout`: who is refused because of a lockout under one pseudonym gets it under those of the other keys
+ * in the ring, too: no code is judged meanwhile that would carry it on. `limited` and `n` are of a start.
+ */
+export function carriedLockouts(sql: Sql): Fragment {
+  return sql`carried_lockout as (
+    insert into lockout
+      (customer, caller, failed_at, failed_for, steps, locked_at, locked_until, last_signature_id, touched_at)
+    select distinct on (guard, k.caller) guard, k.caller, k.failed_at, k.failed_for, k.steps, k.locked_at,
+      k.locked_until, k.last_signature_id, k.touched_at
+    from limited f join n on n.id = f.id, unnest(n.customer_guards) as guard, lockout k
+    where f.refusal in ('blocked', 'blocked_until_freed') and cardinality(n.customer_guards) > 1
+      and k.customer = any (n.customer_guards) and k.customer <> guard and k.locked_until is not null
+    order by guard, k.caller, k.locked_until desc
+    on conflict do nothing
   )`;
 }

@@ -11,6 +11,7 @@ import {
   refusedIfTooManyMessages,
   refusedIfTooManyStarts,
 } from "./guards.ts";
+import { carriedLockouts } from "./lockout.ts";
 import { appendedEvents } from "./timeline.ts";
 
 export interface Start {
@@ -47,7 +48,7 @@ export async function recordStarts(
         channel text, provider text, masked_destination text, brand text, web_otp_host text,
         text_version smallint, amount_pattern text, calls_left smallint,
         lease interval, details text[])
-    ), ${limited(sql, customerPerMinute, phonePer10Minutes)}, k as (
+    ), ${limited(sql, customerPerMinute, phonePer10Minutes)}, ${carriedLockouts(sql)}, k as (
       insert into idempotency_key
         (caller, scope, key, fingerprint, fingerprint_key_id, signature_id, challenge_id, created_at)
       select n.caller, n.scope, n.key, n.fingerprint, n.fingerprint_key_id, n.id, n.challenge_id, t.now
