@@ -1,8 +1,7 @@
 import canonicalize from "canonicalize";
-import { signBytes } from "./ed25519.ts";
 import type { PublicJwk } from "./receipt.ts";
-import type { SigningKey } from "./seal-statement.ts";
 import * as form from "./shape.ts";
+import type { Signer } from "./signer.ts";
 
 // The dispute pack: one JSON document about one signature, to be checked without the bank's database. It
 // holds no code, no phone number and no customer id. Bytes are in lower-case hex, times in ISO 8601 with
@@ -195,8 +194,9 @@ export function packStatement({ signed: _, ...content }: EvidencePack): Buffer {
   return Buffer.concat([Buffer.from(`${content.format}\0`), Buffer.from(canonicalize(content) as string)]);
 }
 
-export function signPack(content: Omit<EvidencePack, "signed">, { id, key }: SigningKey): EvidencePack {
-  const unsigned = { ...content, signed: { key_id: id, signature: "" } };
-  const signature = signBytes(key, packStatement(unsigned)).toString("hex");
-  return { ...content, signed: { key_id: id, signature } };
+/** @throws Failure SERVICE_UNAVAILABLE */
+export async function signPack(signer: Signer, content: Omit<EvidencePack, "signed">): Promise<EvidencePack> {
+  const signed = { key_id: signer.currentKeyId(), signature: "" };
+  const [signature] = await signer.sign(signed.key_id, [packStatement({ ...content, signed })]);
+  return { ...content, signed: { ...signed, signature: signature!.toString("hex") } };
 }

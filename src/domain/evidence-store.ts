@@ -3,7 +3,7 @@ import type { Challenge } from "./challenge.ts";
 import type { KeyHistory } from "./key-validity.ts";
 import type { TextStyle } from "./message-texts.ts";
 import type { ReceiptFacts } from "./receipt.ts";
-import type { Checkpoint, Seal, SealedChain } from "./seal-statement.ts";
+import type { Checkpoint, Seal, SealedChain, SealedDay } from "./seal-statement.ts";
 import type { SignatureStatus } from "./signature.ts";
 
 // What the use cases ask of the database for evidence. What is kept here is never changed afterwards.
@@ -104,16 +104,24 @@ export interface EvidenceStore extends ReceiptKeeper {
   /**
    * Seals closed signatures whose chain has grown beyond the last seal, oldest first, and says how many. One
    * whose receipt is missing comes later. Replicas MUST not seal the same chain twice.
+   * @param sign called with no connection held: the key may be on another machine
    * @param only where given, this signature alone
    */
-  sealClosed(limit: number, sign: (chain: SealedChain) => Seal, only?: string): Promise<number>;
+  sealClosed(
+    limit: number,
+    sign: (chains: readonly SealedChain[]) => Promise<Seal[]>,
+    only?: string,
+  ): Promise<number>;
   /**
    * Adds the checkpoint of the first finished day that never had one, days without seals included. A day that had
    * one and has none any more is missing, and MUST NOT get another. MUST see every seal of the day.
+   * @param summarise what a checkpoint says of a day
+   * @param sign called with no connection held
    * @param known what is known of checkpoints outside the database
    */
   addCheckpoint(
-    make: (day: FinishedDay) => Promise<Checkpoint>,
+    summarise: (day: FinishedDay) => Promise<SealedDay>,
+    sign: (day: SealedDay) => Promise<Checkpoint>,
     known: readonly MadeCheckpoint[],
   ): Promise<CheckpointRound>;
   /** By key id: when keys of the receipt ring were first used, and first seen as retired. */

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Channel } from "./challenge.ts";
-import { publicBytesOf, signBytes } from "./ed25519.ts";
+import { publicBytesOf } from "./ed25519.ts";
 import { jwkValidity, type KeyHistory, validityOf } from "./key-validity.ts";
 import type { ReceiptKeyRing } from "./keys.ts";
 import type { TextStyle } from "./message-texts.ts";
+import type { Signer } from "./signer.ts";
 
 /** What a completion is a consent to, settled before it is committed and recorded with it. */
 export interface Consent {
@@ -72,16 +73,29 @@ export function receiptParts(facts: ReceiptFacts): { header: string; payload: st
   };
 }
 
-/**
- * The receipt as a compact JWS (RFC 7515, 8037). Ed25519 is deterministic: the same facts and seed give the
- * same bytes, whoever makes it and whenever. Signed here and verified by jose, whose signing goes through
- * Web Crypto's thread pool and takes three times as long.
- * @param seed the key under `receiptKeyId`
- */
-export function signReceipt(facts: ReceiptFacts, seed: Uint8Array): string {
+function signingInput(facts: ReceiptFacts): string {
   const { header, payload } = receiptParts(facts);
-  const input = [header, payload].map((part) => Buffer.from(part).toString("base64url")).join(".");
-  return `${input}.${signBytes(seed, Buffer.from(input)).toString("base64url")}`;
+  return [header, payload].map((part) => Buffer.from(part).toString("base64url")).join(".");
+}
+
+/**
+ * Receipts of one key as compact JWS (RFC 7515, 8037). Ed25519 is deterministic: the same facts and key give the
+ * same bytes, whoever makes them and whenever. Verified by jose, and not signed by it: its signing goes through Web
+ * Crypto's thread pool and takes three times as long.
+ * @param keyId the `receiptKeyId` of each
+ * @throws Failure SERVICE_UNAVAILABLE
+ */
+export async function signReceipts(
+  signer: Signer,
+  keyId: string,
+  receipts: readonly ReceiptFacts[],
+): Promise<string[]> {
+  const inputs = receipts.map(signingInput);
+  const signatures = await signer.sign(
+    keyId,
+    inputs.map((input) => Buffer.from(input)),
+  );
+  return inputs.map((input, index) => `${input}.${signatures[index]!.toString("base64url")}`);
 }
 
 /** A public key of the bank as a JWK (RFC 8037). */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { isSignedBy, signBytes } from "./ed25519.ts";
+import { isSignedBy } from "./ed25519.ts";
 import { leafHash } from "./merkle-tree.ts";
+import type { Signer } from "./signer.ts";
 import { uuidBytes } from "./uuid.ts";
 
 // What the receipt key signs beside receipts. Each label ends with a NUL and all that follows has a fixed
@@ -39,12 +40,6 @@ export interface Checkpoint extends SealedDay {
   readonly signature: Buffer;
 }
 
-/** A seed of the receipt ring with its id. */
-export interface SigningKey {
-  readonly id: string;
-  readonly key: Uint8Array;
-}
-
 /** Label, signature id (16 bytes), length (int4), head (32), time (int8, milliseconds), big-endian. */
 export function sealStatement({ signatureId, length, head, sealedAt }: SealedChain): Buffer {
   const [count, time] = [Buffer.alloc(4), Buffer.alloc(8)];
@@ -60,12 +55,18 @@ export function checkpointStatement({ day, seals, digest, previous }: SealedDay)
   return Buffer.concat([checkpointLabel, Buffer.from(day), count, digest, previous]);
 }
 
-export function signSeal(chain: SealedChain, { id, key }: SigningKey): Seal {
-  return { ...chain, keyId: id, signature: signBytes(key, sealStatement(chain)) };
+/** @throws Failure SERVICE_UNAVAILABLE */
+export async function signSeals(signer: Signer, chains: readonly SealedChain[]): Promise<Seal[]> {
+  const keyId = signer.currentKeyId();
+  const signatures = await signer.sign(keyId, chains.map(sealStatement));
+  return chains.map((chain, index) => ({ ...chain, keyId, signature: signatures[index]! }));
 }
 
-export function signCheckpoint(day: SealedDay, { id, key }: SigningKey): Checkpoint {
-  return { ...day, keyId: id, signature: signBytes(key, checkpointStatement(day)) };
+/** @throws Failure SERVICE_UNAVAILABLE */
+export async function signCheckpoint(signer: Signer, day: SealedDay): Promise<Checkpoint> {
+  const keyId = signer.currentKeyId();
+  const [signature] = await signer.sign(keyId, [checkpointStatement(day)]);
+  return { ...day, keyId, signature: signature! };
 }
 
 export function isSealBy(seal: Seal, publicKey: Uint8Array): boolean {

@@ -7,6 +7,7 @@ import type { BudgetLimits } from "../domain/message-budget.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import type { Route } from "../domain/routing.ts";
+import { RingSigner, type Signer } from "../domain/signer.ts";
 import { SharedCallerLimit } from "../resilience/caller-limit.ts";
 import { SharedMessageBudget } from "../resilience/message-budget.ts";
 import { AbortSignature } from "../usecases/abort-signature.ts";
@@ -39,6 +40,8 @@ export interface Ports {
   readonly breakers: readonly BreakerSwitch[];
   readonly messages: MessageUpkeep;
   readonly keys: KeySource;
+  /** Default: the receipt ring. */
+  readonly signer?: Signer;
   readonly texts: MessageTexts;
   readonly clock: Clock;
   readonly random: Random;
@@ -65,6 +68,7 @@ export type UseCases = ReturnType<typeof buildUseCases>;
 export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const { stores, keys, texts, clock, random, observer } = ports;
   const sinks = ports.checkpointSinks ?? [];
+  const signer = ports.signer ?? new RingSigner(keys);
   const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
   const { leaseMs, limits, lockout, attempts } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -101,7 +105,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });
   const receipts = new KeepReceipts({ closings, observer });
   const completeSignature = new CompleteSignature({
-    ...{ closings, receipts, keys, texts, observer, lockout, pumping },
+    ...{ closings, receipts, keys, signer, texts, observer, lockout, pumping },
   });
   const abortSignature = new AbortSignature({ closings, reader, observer });
 
@@ -110,7 +114,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
     ...{ clock, observer, calls, leaseMs, breakers: ports.breakers },
   });
   const sealSignatures = new SealSignatures({
-    ...{ evidence, keys, observer },
+    ...{ evidence, keys, signer, observer },
     outside: () => keptOutside(sinks),
   });
   const deliverCheckpoints = new DeliverCheckpoints({ evidence, sinks, observer });
@@ -133,7 +137,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
 
   return {
     ...{ startSignature, sendChallenge, completeSignature, abortSignature, receipts, callerLimit },
-    getSignature: new GetSignature({ reader, receipts: evidence, keys }),
+    getSignature: new GetSignature({ reader, receipts: evidence, signer }),
     watchSignature: new WatchSignature({ reader, changes }),
     recordReceipt: new RecordReceipt({ deliveries, keys, observer }),
     ...{ carryOutOrders, sweep, inFlight, changes, budget },

@@ -1,6 +1,6 @@
 import type { ISql } from "postgres";
 import type { CheckpointRound, FinishedDay, MadeCheckpoint } from "../domain/evidence-store.ts";
-import { type Checkpoint, checkpointHash } from "../domain/seal-statement.ts";
+import { type Checkpoint, checkpointHash, type SealedDay } from "../domain/seal-statement.ts";
 import { type Database, milliseconds } from "./database.ts";
 import { sealsOf } from "./seals.ts";
 
@@ -102,25 +102,41 @@ async function hashOf(sql: ISql, day: string | null, known: readonly MadeCheckpo
 
 export async function addCheckpoint(
   db: Database,
-  make: (day: FinishedDay) => Promise<Checkpoint>,
+  summarise: (day: FinishedDay) => Promise<SealedDay>,
+  sign: (day: SealedDay) => Promise<Checkpoint>,
   known: readonly MadeCheckpoint[],
 ): Promise<CheckpointRound> {
   const { due, missing } = await standing(db, db.sql, known);
   if (due === null) return { made: undefined, missing };
-  return await db.sql.begin(async (tx) => {
-    const [lock] = await tx<{ held: boolean }[]>`
-      select pg_try_advisory_xact_lock(${checkpointLock}::bigint) as held`;
-    // Asked again under the lock: another replica may have added it just now.
-    const { due: day, latest } = lock?.held ? await standing(db, tx, known) : { due: null, latest: null };
-    if (day === null) return { made: undefined, missing };
-    const previous = await hashOf(tx, latest, known);
-    const made = await make({ day, previous, seals: sealsOf(tx, day) });
+  const sealed = await whereDue(db, known, (tx, day, previous) =>
+    summarise({ day, previous, seals: sealsOf(tx, day) }),
+  );
+  // Signed with no connection held; whoever stores a checkpoint first has made it.
+  const made = sealed && (await sign(sealed));
+  const stored = await whereDue(db, known, async (tx, day, previous) => {
+    if (made?.day !== day || !made.previous.equals(previous)) return undefined;
     await tx`
       insert into checkpoint (day, seals, digest, previous, key_id, signature)
       values (${made.day}::date, ${made.seals}, ${made.digest}, ${made.previous}, ${made.keyId}, ${made.signature})`;
     await tx`insert into checkpoint_made (day, hash) values (${made.day}::date, ${checkpointHash(made)})`;
-    return { made, missing };
+    return made;
   });
+  return { made: stored, missing };
+}
+
+/** Calls with the day that is due, under the lock that keeps replicas apart; undefined where another one is at it. */
+async function whereDue<Result>(
+  db: Database,
+  known: readonly MadeCheckpoint[],
+  act: (tx: ISql, day: string, previous: Buffer) => Promise<Result | undefined>,
+): Promise<Result | undefined> {
+  return (await db.sql.begin(async (tx) => {
+    const [lock] = await tx<{ held: boolean }[]>`
+      select pg_try_advisory_xact_lock(${checkpointLock}::bigint) as held`;
+    // Asked again under the lock: another replica may have added it just now.
+    const { due: day, latest } = lock?.held ? await standing(db, tx, known) : { due: null, latest: null };
+    return day === null ? undefined : await act(tx, day, await hashOf(tx, latest, known));
+  })) as Result | undefined;
 }
 
 /**

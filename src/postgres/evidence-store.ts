@@ -8,7 +8,7 @@ import type {
 } from "../domain/evidence-store.ts";
 import type { KeyHistory } from "../domain/key-validity.ts";
 import type { ReceiptFacts } from "../domain/receipt.ts";
-import type { Checkpoint, Seal, SealedChain } from "../domain/seal-statement.ts";
+import type { Checkpoint, Seal, SealedChain, SealedDay } from "../domain/seal-statement.ts";
 import { readAuditPage } from "./audit-page.ts";
 import { addCheckpoint, checkpoints, madeCheckpoints, missingDays, takeDelivery } from "./checkpoints.ts";
 import { keepReceipt, missingReceipts, receiptFacts, type SearchedUntil } from "./consent-receipt.ts";
@@ -42,15 +42,20 @@ export class PostgresEvidenceStore implements EvidenceStore {
     return missing;
   }
 
-  sealClosed(limit: number, sign: (chain: SealedChain) => Seal, only?: string): Promise<number> {
+  sealClosed(
+    limit: number,
+    sign: (chains: readonly SealedChain[]) => Promise<Seal[]>,
+    only?: string,
+  ): Promise<number> {
     return sealClosed(this.#db, limit, sign, only);
   }
 
   addCheckpoint(
-    make: (day: FinishedDay) => Promise<Checkpoint>,
+    summarise: (day: FinishedDay) => Promise<SealedDay>,
+    sign: (day: SealedDay) => Promise<Checkpoint>,
     known: readonly MadeCheckpoint[],
   ): Promise<CheckpointRound> {
-    return addCheckpoint(this.#db, make, known);
+    return addCheckpoint(this.#db, summarise, sign, known);
   }
 
   keyHistory(): Promise<ReadonlyMap<string, KeyHistory>> {

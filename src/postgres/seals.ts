@@ -28,51 +28,66 @@ export function toSeal(row: SealRow): Seal {
   };
 }
 
-/** Seals in one transaction, whose row locks keep replicas apart and the chain as it was signed. */
+/** Far shorter than a checkpoint waits for the seals of its day (checkpoints.ts). */
+const signedWithin = "1 minute";
+
+/**
+ * Reads, has signed, and stores what no other replica has stored meanwhile: no connection is held while a key on
+ * another machine signs. A chain that grew in between is sealed again, at its new length.
+ */
 export async function sealClosed(
   db: Database,
   limit: number,
-  sign: (chain: SealedChain) => Seal,
+  sign: (chains: readonly SealedChain[]) => Promise<Seal[]>,
   only: string | undefined,
 ): Promise<number> {
   const { sql } = db;
-  return await sql.begin(async (tx) => {
-    // No `exists`: within an `or`, of a plan that is made while tables are small, it reads all receipts for each batch.
-    const rows = await tx<{ id: string; chain_length: number; chain_head: Buffer; now: Date }[]>`
-      with ${db.now()}
-      select s.id, s.chain_length, s.chain_head, t.now
-      from t, signature s
-      where s.closed_at is not null and s.sealed_length < s.chain_length
-        and (s.status <> 'completed' or (select true from receipt r where r.signature_id = s.id))
-        and ${only === undefined ? sql`true` : sql`s.id = ${only}::uuid`}
-      order by s.closed_at
-      limit ${limit}::int
-      for update of s ${only === undefined ? sql`skip locked` : sql``}`;
-    const [first] = rows;
-    if (first === undefined) return 0;
-    const seals = rows.map((row) =>
-      sign({ signatureId: row.id, length: row.chain_length, head: row.chain_head, sealedAt: row.now }),
-    );
-    await tx`
-      with x as materialized (
-        select * from unnest(
-          ${seals.map((seal) => seal.signatureId)}::uuid[], ${seals.map((seal) => seal.length)}::int[],
-          ${byteaArray(
-            sql,
-            seals.map((seal) => seal.head),
-          )}, ${seals.map((seal) => seal.keyId)}::text[],
-          ${byteaArray(
-            sql,
-            seals.map((seal) => seal.signature),
-          )}
-        ) as x (id, length, head, key_id, signature)
-      ), i as (
-        insert into seal (signature_id, length, head, key_id, signature, sealed_at)
-        select id, length, head, key_id, signature, ${first.now}::timestamptz from x
-      )
-      update signature s set sealed_length = x.length from x where s.id = x.id`;
-    return seals.length;
-  });
+  // No `exists`: within an `or`, of a plan that is made while tables are small, it reads all receipts for each batch.
+  const rows = await sql<{ id: string; chain_length: number; chain_head: Buffer; now: Date }[]>`
+    with ${db.now()}
+    select s.id, s.chain_length, s.chain_head, t.now
+    from t, signature s
+    where s.closed_at is not null and s.sealed_length < s.chain_length
+      and (s.status <> 'completed' or (select true from receipt r where r.signature_id = s.id))
+      and ${only === undefined ? sql`true` : sql`s.id = ${only}::uuid`}
+    order by s.closed_at
+    limit ${limit}::int`;
+  const [first] = rows;
+  if (first === undefined) return 0;
+  const seals = await sign(
+    rows.map((row) => ({
+      signatureId: row.id,
+      length: row.chain_length,
+      head: row.chain_head,
+      sealedAt: row.now,
+    })),
+  );
+  const [stored] = await sql<{ count: number }[]>`
+    with ${db.now()}, x as materialized (
+      select * from unnest(
+        ${seals.map((seal) => seal.signatureId)}::uuid[], ${seals.map((seal) => seal.length)}::int[],
+        ${byteaArray(
+          sql,
+          seals.map((seal) => seal.head),
+        )}, ${seals.map((seal) => seal.keyId)}::text[],
+        ${byteaArray(
+          sql,
+          seals.map((seal) => seal.signature),
+        )}
+      ) as x (id, length, head, key_id, signature)
+    ), l as materialized (
+      select x.* from t, x join signature s on s.id = x.id
+      where s.sealed_length < x.length and t.now < ${first.now}::timestamptz + ${signedWithin}::interval
+      order by s.id
+      for update of s
+    ), i as (
+      insert into seal (signature_id, length, head, key_id, signature, sealed_at)
+      select id, length, head, key_id, signature, ${first.now}::timestamptz from l
+    ), u as (
+      update signature s set sealed_length = l.length from l where s.id = l.id
+    )
+    select count(*)::int as count from l`;
+  return stored?.count ?? 0;
 }
 
 /** Sorts before every seal of a day. */

@@ -6,9 +6,10 @@ import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
-import { type CompletionProof, type Consent, signReceipt } from "../domain/receipt.ts";
+import { type CompletionProof, type Consent, signReceipts } from "../domain/receipt.ts";
 import { unseal } from "../domain/seal.ts";
 import { closedFailure, isOpen, type Signature } from "../domain/signature.ts";
+import type { Signer } from "../domain/signer.ts";
 import type { ClosingStore, CodeMaterial, Verdict } from "../domain/stores.ts";
 import { type Transaction, transactionDigest } from "../domain/transaction.ts";
 import { consentTo } from "./issue-receipt.ts";
@@ -26,7 +27,7 @@ export interface CompleteSignatureCommand {
 
 export interface CompletedSignature {
   readonly signature: Signature;
-  /** Compact JWS. */
+  /** Compact JWS; empty where the keeper of its key is away: GetSignature has it later. */
   readonly receipt: string;
 }
 
@@ -34,6 +35,7 @@ interface Deps {
   readonly closings: ClosingStore;
   readonly receipts: KeepReceipts;
   readonly keys: KeySource;
+  readonly signer: Signer;
   readonly observer: Observer;
   readonly texts: MessageTexts;
   readonly lockout: LockoutRules;
@@ -51,21 +53,16 @@ export class CompleteSignature {
 
   /** @throws Failure as the contract lists them */
   async execute(command: CompleteSignatureCommand): Promise<CompletedSignature> {
-    const { closings, keys, observer, texts } = this.#deps;
+    const { closings, keys, signer, observer, texts } = this.#deps;
     const { caller, signatureId } = command;
     const material = await closings.codeMaterial(caller, signatureId);
     if (material === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     if (!isOpen(material.status)) throw closedFailure(material.status);
 
     const verdict = await this.#verdict(command, material);
-    const agreed = verdict === "match" ? await consentTo(keys, texts, signatureId, material) : undefined;
-    const completion = await closings.complete(
-      caller,
-      signatureId,
-      verdict,
-      this.#deps.lockout,
-      agreed?.consent,
-    );
+    const consent =
+      verdict === "match" ? await consentTo(keys, signer, texts, signatureId, material) : undefined;
+    const completion = await closings.complete(caller, signatureId, verdict, this.#deps.lockout, consent);
     switch (completion?.outcome) {
       case undefined:
         throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
@@ -74,7 +71,7 @@ export class CompleteSignature {
         this.#countCompletion(command, material);
         return {
           signature: completion.signature,
-          receipt: agreed === undefined ? "" : this.#receipt(caller, completion, agreed),
+          receipt: consent === undefined ? "" : await this.#receipt(caller, completion, consent),
         };
       case "rejected":
         observer.observe({ type: "code_rejected", signatureId });
@@ -108,18 +105,26 @@ export class CompleteSignature {
     if (number !== undefined) pumping.completed(number, caller);
   }
 
-  /** The completion is committed: its receipt is answered whether it is kept yet or not. */
-  #receipt(
+  /**
+   * The completion is committed: its receipt is answered whether it is kept yet or not, and the completion whether
+   * it has a receipt yet or not. The sweep makes those that are missing.
+   */
+  async #receipt(
     caller: string,
     { signature, proof }: { readonly signature: Signature; readonly proof: CompletionProof },
-    { consent, seed }: { readonly consent: Consent; readonly seed: Uint8Array },
-  ): string {
+    consent: Consent,
+  ): Promise<string> {
     const { id: signatureId, transactionDigest: digest } = signature;
     const completedAt = signature.closedAt ?? signature.createdAt;
     const facts = { ...consent, ...proof, signatureId, caller, completedAt, transactionDigest: digest };
-    const jws = signReceipt(facts, seed);
-    this.#deps.receipts.add({ signatureId, jws });
-    return jws;
+    try {
+      const [jws = ""] = await signReceipts(this.#deps.signer, consent.receiptKeyId, [facts]);
+      this.#deps.receipts.add({ signatureId, jws });
+      return jws;
+    } catch (cause) {
+      this.#deps.observer.observe({ type: "upkeep_failed", step: "sign_receipt", cause });
+      return "";
+    }
   }
 
   /** The code is derived and compared in any case, so that the time taken tells nothing. */

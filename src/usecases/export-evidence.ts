@@ -1,11 +1,12 @@
 import { type EvidencePack, type PackedCheckpoint, packFormat, signPack } from "../domain/evidence-pack.ts";
 import type { ChallengeRecord, Dossier, EvidenceStore, ProviderReceipt } from "../domain/evidence-store.ts";
 import { evidenceText } from "../domain/evidence-text.ts";
-import { type KeySource, primaryKey } from "../domain/keys.ts";
+import type { KeySource } from "../domain/keys.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import { jwks, textDigest } from "../domain/receipt.ts";
 import { type Checkpoint, type Seal, sealLeaf } from "../domain/seal-statement.ts";
+import { RingSigner, type Signer } from "../domain/signer.ts";
 import { canonicalTransaction, type Transaction } from "../domain/transaction.ts";
 import { maskedText, openTransaction } from "./issue-receipt.ts";
 import { recordedChallenge, recordedSummary } from "./recorded-facts.ts";
@@ -14,6 +15,8 @@ import type { SealSignatures } from "./seal-signatures.ts";
 interface Deps {
   readonly evidence: EvidenceStore;
   readonly keys: KeySource;
+  /** Default: the receipt ring. */
+  readonly signer?: Signer | undefined;
   readonly sealing: SealSignatures;
   readonly texts: MessageTexts;
   /** Whether a proof is that of these parameters under one of the evidence keys. */
@@ -39,7 +42,7 @@ export class ExportEvidence {
     if (dossier === undefined) return undefined;
     const transaction = await openTransaction(keys, signatureId, dossier);
     const digests = textDigests(dossier);
-    const ring = keys.current().receipt;
+    const signer = this.#deps.signer ?? new RingSigner(keys);
     const content: Omit<EvidencePack, "signed" | "text_sha256"> = {
       format: packFormat,
       exported_at: dossier.readAt.toISOString(),
@@ -71,9 +74,9 @@ export class ExportEvidence {
         dossier.checkpoints.map((checkpoint) => this.#packedCheckpoint(checkpoint, dossier.seals)),
       ),
       receipt: dossier.receipt ?? null,
-      keys: jwks(ring, await evidence.keyHistory()).keys,
+      keys: jwks(signer.verifying(), await evidence.keyHistory()).keys,
     };
-    return signPack({ ...content, text_sha256: textDigest(evidenceText(content)) }, primaryKey(ring));
+    return await signPack(signer, { ...content, text_sha256: textDigest(evidenceText(content)) });
   }
 
   async #packedCheckpoint(checkpoint: Checkpoint, seals: readonly Seal[]): Promise<PackedCheckpoint> {

@@ -1,15 +1,16 @@
 import type { ReceiptKeeper } from "../domain/evidence-store.ts";
-import { type KeySource, keyById, primaryKey } from "../domain/keys.ts";
+import { type KeySource, keyById } from "../domain/keys.ts";
 import { MASKED_CODE } from "../domain/message.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import {
   type Consent,
   type ReceiptFacts,
-  signReceipt,
+  signReceipts,
   type TextOrigin,
   textDigest,
 } from "../domain/receipt.ts";
 import { unseal } from "../domain/seal.ts";
+import type { Signer } from "../domain/signer.ts";
 import { type Transaction, transactionFromCanonical } from "../domain/transaction.ts";
 import { challengeText } from "./outgoing-challenge.ts";
 
@@ -42,37 +43,45 @@ export function maskedText(
 }
 
 /**
- * What a right code consents to, settled before the completion is committed with it, together with the seed
- * that will sign: nothing can be missing afterwards.
+ * What a right code consents to, settled before the completion is committed with it, together with the key
+ * that the receipt is signed with.
  * @throws Failure SERVICE_UNAVAILABLE where a key or the version of the text is not known; nothing has been consumed by then
  */
 export async function consentTo(
   keys: KeySource,
+  signer: Signer,
   texts: MessageTexts,
   signatureId: string,
   material: ConsentMaterial,
-): Promise<{ consent: Consent; seed: Uint8Array }> {
+): Promise<Consent> {
   const { challenge, locale } = material;
   const transaction = await openTransaction(keys, signatureId, material);
-  const { id, key } = primaryKey(keys.current().receipt);
-  const consent = {
+  return {
     challengeId: challenge.id,
     channel: challenge.channel,
     textDigest: textDigest(maskedText(texts, locale, challenge, transaction)),
-    receiptKeyId: id,
+    receiptKeyId: signer.currentKeyId(),
   };
-  return { consent, seed: key };
 }
 
 /**
- * Makes the receipt of a completed signature and keeps it: the same bytes as the one that may have been
- * given out before, since facts and key are.
- * @throws Failure SERVICE_UNAVAILABLE where the key it was promised under is not known
+ * Makes receipts of completed signatures and keeps them: the same bytes as those that may have been given out
+ * before, since facts and keys are. All of one key are signed together.
+ * @returns the receipts that are kept, in order
+ * @throws Failure SERVICE_UNAVAILABLE where a key that one was promised under is not known, or its keeper is away
  */
-export async function issueReceipt(
-  deps: { readonly receipts: ReceiptKeeper; readonly keys: KeySource },
-  facts: ReceiptFacts,
-): Promise<string> {
-  const seed = await keyById(deps.keys, "receipt", facts.receiptKeyId);
-  return await deps.receipts.keepReceipt(facts.signatureId, signReceipt(facts, seed));
+export async function issueReceipts(
+  receipts: ReceiptKeeper,
+  signer: Signer,
+  all: readonly ReceiptFacts[],
+): Promise<string[]> {
+  const made = new Map<ReceiptFacts, string>();
+  for (const keyId of new Set(all.map(({ receiptKeyId }) => receiptKeyId))) {
+    const some = all.filter(({ receiptKeyId }) => receiptKeyId === keyId);
+    const signed = await signReceipts(signer, keyId, some);
+    for (const [index, facts] of some.entries()) made.set(facts, signed[index]!);
+  }
+  const kept: string[] = [];
+  for (const facts of all) kept.push(await receipts.keepReceipt(facts.signatureId, made.get(facts)!));
+  return kept;
 }

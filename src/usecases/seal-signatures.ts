@@ -1,21 +1,23 @@
 import type { EvidenceStore, FinishedDay, MadeCheckpoint } from "../domain/evidence-store.ts";
-import { type KeySource, primaryKey } from "../domain/keys.ts";
+import type { KeySource } from "../domain/keys.ts";
 import { MerkleRoot } from "../domain/merkle-tree.ts";
 import type { Observer } from "../domain/observation.ts";
 import {
-  type Checkpoint,
   checkpointHash,
   type SealedChain,
-  type SigningKey,
+  type SealedDay,
   sealLeaf,
   signCheckpoint,
-  signSeal,
+  signSeals,
 } from "../domain/seal-statement.ts";
-import { issueReceipt } from "./issue-receipt.ts";
+import { RingSigner, type Signer } from "../domain/signer.ts";
+import { issueReceipts } from "./issue-receipt.ts";
 
 interface Deps {
   readonly evidence: EvidenceStore;
   readonly keys: KeySource;
+  /** Default: the receipt ring. */
+  readonly signer?: Signer | undefined;
   readonly observer?: Observer | undefined;
   /** Checkpoints that are kept outside the database, whose owner could remove them there. */
   readonly outside?: (() => Promise<readonly MadeCheckpoint[]>) | undefined;
@@ -34,24 +36,23 @@ const roundsBetweenAlerts = 60;
  */
 export class SealSignatures {
   readonly #deps: Deps;
+  readonly #signer: Signer;
   /** Those of this process, which nobody can remove from a database. */
   readonly #seen = new Map<string, MadeCheckpoint>();
   readonly #missing = new Map<string, number>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#signer = deps.signer ?? new RingSigner(deps.keys);
   }
 
   /** Some batches of seals; says how many it made, or receipts, so that full ones are followed by others. */
   async once(signal: AbortSignal): Promise<number> {
-    const { evidence, keys } = this.#deps;
+    const { evidence } = this.#deps;
     // Only those whose key is at hand: the others wait for a replica that has it, and hold nobody up.
-    const known = [...keys.current().receipt.keys.keys()];
-    const missing = await evidence.missingReceipts(batch, known);
-    for (const facts of missing) {
-      if (signal.aborted) return 0;
-      await issueReceipt({ receipts: evidence, keys }, facts);
-    }
+    const missing = await evidence.missingReceipts(batch, this.#signer.keyIds());
+    if (signal.aborted) return 0;
+    await issueReceipts(evidence, this.#signer, missing);
     const sealed = await this.#seal(signal);
     if (!signal.aborted) await this.#addCheckpoint();
     return Math.max(missing.length, sealed);
@@ -69,9 +70,9 @@ export class SealSignatures {
 
   /** Seals one signature now, where it is closed, and adds the checkpoints that are due. */
   async seal(signatureId: string): Promise<void> {
-    const { evidence, keys } = this.#deps;
+    const { evidence } = this.#deps;
     const facts = await evidence.receiptFacts(signatureId);
-    if (facts !== undefined) await issueReceipt({ receipts: evidence, keys }, facts);
+    await issueReceipts(evidence, this.#signer, facts === undefined ? [] : [facts]);
     await evidence.sealClosed(1, this.#sign, signatureId);
     while (await this.#addCheckpoint());
   }
@@ -80,7 +81,11 @@ export class SealSignatures {
   async #addCheckpoint(): Promise<boolean> {
     const { evidence, observer, outside } = this.#deps;
     const known = [...(await (outside?.() ?? [])), ...this.#seen.values()];
-    const { made, missing } = await evidence.addCheckpoint(this.#checkpoint, known);
+    const { made, missing } = await evidence.addCheckpoint(
+      this.#summary,
+      (day) => signCheckpoint(this.#signer, day),
+      known,
+    );
     if (made !== undefined) this.#seen.set(made.day, { day: made.day, hash: checkpointHash(made) });
     for (const day of missing) {
       const rounds = this.#missing.get(day) ?? 0;
@@ -90,13 +95,11 @@ export class SealSignatures {
     return made !== undefined;
   }
 
-  readonly #key = (): SigningKey => primaryKey(this.#deps.keys.current().receipt);
+  readonly #sign = (chains: readonly SealedChain[]) => signSeals(this.#signer, chains);
 
-  readonly #sign = (chain: SealedChain) => signSeal(chain, this.#key());
-
-  readonly #checkpoint = async ({ day, previous, seals }: FinishedDay): Promise<Checkpoint> => {
+  readonly #summary = async ({ day, previous, seals }: FinishedDay): Promise<SealedDay> => {
     const root = new MerkleRoot();
     for await (const some of seals) for (const seal of some) root.add(sealLeaf(seal));
-    return signCheckpoint({ day, seals: root.size, digest: root.hash(), previous }, this.#key());
+    return { day, seals: root.size, digest: root.hash(), previous };
   };
 }

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { signSeal } from "../../src/domain/seal-statement.ts";
+import type { SealedChain } from "../../src/domain/seal-statement.ts";
 import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
 import { Database } from "../../src/postgres/database.ts";
 import { PostgresDeliveryStore } from "../../src/postgres/delivery-store.ts";
@@ -13,6 +13,7 @@ import { PostgresOperatorOrderStore } from "../../src/postgres/operator-order-st
 import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
 import { PostgresUpkeepStore } from "../../src/postgres/upkeep-store.ts";
 import { aReceipt } from "../support/domain.ts";
+import { signSeal } from "../support/signing.ts";
 import { aNewChallenge, aNewSignature, aRequestKey, aSid, noLimits, noLockout } from "../support/stores.ts";
 import { DeployedDatabase } from "./deployment.ts";
 
@@ -146,7 +147,8 @@ describe("the database roles of the deployment", () => {
     await upkeep.dueLookUps(10, 1000);
     await upkeep.lookedUpAgain({ challengeId: one.challengeId, until: new Date() });
     const key = { id: "r1", key: Buffer.alloc(32) };
-    expect(await evidence.sealClosed(10, (chain) => signSeal(chain, key))).toBe(2);
+    const sign = async (chains: readonly SealedChain[]) => chains.map((chain) => signSeal(chain, key));
+    expect(await evidence.sealClosed(10, sign)).toBe(2);
     const noOrder = { id: one.id, takenUntil: new Date() };
     await orders.take(1);
     await orders.done(noOrder, "");

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { packFault } from "../../src/domain/evidence-check.ts";
-import { type EvidencePack, packFile, parsePack, signPack } from "../../src/domain/evidence-pack.ts";
+import { type EvidencePack, packFile, parsePack } from "../../src/domain/evidence-pack.ts";
 import { jwks, type PublicJwk } from "../../src/domain/receipt.ts";
 import { aPack, receiptKey } from "../support/evidence-pack.ts";
+import { signPack } from "../support/signing.ts";
 
 const pack = await aPack();
 const file = packFile(pack).toString();

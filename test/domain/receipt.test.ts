@@ -2,8 +2,9 @@ import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from "jose";
 import { describe, expect, test } from "vitest";
 import { parseKeyRings } from "../../src/config/key-rings.ts";
 import { publicBytesOf } from "../../src/domain/ed25519.ts";
-import { jwks, type ReceiptFacts, signReceipt, textDigest } from "../../src/domain/receipt.ts";
+import { jwks, type ReceiptFacts, signReceipts, textDigest } from "../../src/domain/receipt.ts";
 import { openReceipt } from "../../src/domain/receipt-check.ts";
+import { RingSigner } from "../../src/domain/signer.ts";
 import { receiptRing } from "../support/evidence-pack.ts";
 
 // RFC 8037, appendix A: the key of the Ed25519 examples.
@@ -25,9 +26,18 @@ const facts: ReceiptFacts = {
   receiptKeyId: "r1",
 };
 
+async function signed(receipt: ReceiptFacts, key: Uint8Array): Promise<string> {
+  const none = { primary: "", keys: new Map() };
+  const ring = { primary: "r1", keys: new Map([["r1", key]]) };
+  const keys = { codePepper: none, phoneSeal: none, pseudonym: none, evidence: none, receipt: ring };
+  const signer = new RingSigner({ current: () => keys, refresh: async () => keys });
+  const [jws = ""] = await signReceipts(signer, "r1", [receipt]);
+  return jws;
+}
+
 describe("a receipt", () => {
   test("verifies with the published keys and says what the contract lists, in whole seconds", async () => {
-    const jws = signReceipt(facts, seed);
+    const jws = await signed(facts, seed);
     const keys = jwks({ primary: "r1", keys: new Map([["r1", seed]]) });
     const { payload, protectedHeader } = await compactVerify(jws, createLocalJWKSet(keys));
     expect(protectedHeader).toEqual({ alg: "EdDSA", kid: "r1", typ: "signature-receipt+jwt" });
@@ -47,14 +57,14 @@ describe("a receipt", () => {
   });
 
   test("is the same, byte for byte, whenever it is made again", async () => {
-    const jws = signReceipt(facts, seed);
-    expect(signReceipt({ ...facts }, Buffer.from(seed))).toBe(jws);
+    const jws = await signed(facts, seed);
+    expect(await signed({ ...facts }, Buffer.from(seed))).toBe(jws);
     // Pinned: receipts given out by one release are made again by the next.
     expect(jws.slice(-43)).toBe("gvGYijvaJJ-O5MK-qe8XlZGJX5lPD01DrlRqRUWUbCg");
   });
 
   test("opens under its own key alone, and in one spelling alone", async () => {
-    const jws = signReceipt(facts, seed);
+    const jws = await signed(facts, seed);
     const key = publicBytesOf(seed);
     expect((await openReceipt(jws, key))?.header).toBe(JSON.stringify(decodeProtectedHeader(jws)));
     expect(await openReceipt(jws, publicBytesOf(Buffer.alloc(32, 1)))).toBeUndefined();

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import { type ChainedEvent, emptyHead, eventHash } from "../../src/domain/chain.ts";
 import { commitDestination } from "../../src/domain/destination.ts";
-import { type EvidencePack, packFormat, signPack } from "../../src/domain/evidence-pack.ts";
+import { type EvidencePack, packFormat } from "../../src/domain/evidence-pack.ts";
 import { evidenceText } from "../../src/domain/evidence-text.ts";
 import { MerkleRoot } from "../../src/domain/merkle-tree.ts";
-import { jwks, signReceipt, textDigest } from "../../src/domain/receipt.ts";
-import { type Seal, sealLeaf, signCheckpoint, signSeal } from "../../src/domain/seal-statement.ts";
+import { jwks, textDigest } from "../../src/domain/receipt.ts";
+import { type Seal, sealLeaf } from "../../src/domain/seal-statement.ts";
 import { canonicalTransaction, transactionDigest } from "../../src/domain/transaction.ts";
 import { aTransaction } from "./domain.ts";
 import { inclusionPath } from "./merkle-tree.ts";
+import { signCheckpoint, signPack, signReceipt, signSeal } from "./signing.ts";
 
 export const receiptKey = { id: "r1", key: Buffer.alloc(32, 7) };
 export const receiptRing = {

@@ -10,6 +10,7 @@ import type { Observation } from "../../src/domain/observation.ts";
 import type { TrafficStore } from "../../src/domain/pumping.ts";
 import type { AllowedCountries, Route } from "../../src/domain/routing.ts";
 import type { ResendRules } from "../../src/domain/stores.ts";
+import type { Signer } from "../../src/domain/signer.ts";
 import { openStores } from "../../src/main/stores.ts";
 import { buildUseCases, type Ports, type UseCases } from "../../src/main/use-cases.ts";
 import type { Database } from "../../src/postgres/database.ts";
@@ -42,6 +43,7 @@ export interface ReplicaSettings {
   readonly callerPerSecond?: number;
   readonly callerGrants?: CallerGrants;
   readonly texts?: MessageTexts;
+  readonly signer?: Signer;
   readonly brand?: string;
   readonly webOtpHost?: string;
   readonly defaultLocale?: string;
@@ -114,6 +116,7 @@ export class Replica {
         messages: settings.messages ?? nothingDue,
         ...{ keys, texts, clock, random, observer },
         ownLimits: settings.ownLimits ?? (() => undefined),
+        ...(settings.signer && { signer: settings.signer }),
       },
       { signature: signatureConfig(settings), twilio: { retryDelaysMs } },
     );
