@@ -80,7 +80,7 @@ async function start(
   const opened = await openDatabase(config, openSecrets, called);
   opening.close = () => opened.close();
   const { database, secrets } = opened;
-  const { keys } = secrets;
+  const { keys, signer } = secrets;
   let history = await keyHistory(database);
   readiness.set("database", "ok");
   tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
@@ -122,7 +122,7 @@ async function start(
   readiness.set("tls", ...tlsCheck(true));
   const useCases = buildUseCases(
     {
-      ...{ stores, keys, texts, clock, random, messages },
+      ...{ stores, keys, signer, texts, clock, random, messages },
       checkpointSinks: openCheckpointSinks(config.checkpoints),
       observer: watchedForDuplicates(observer, line),
       lines: [line],
@@ -149,7 +149,7 @@ async function start(
   const ops = await listenOps(config, {
     metrics: () => telemetry.prometheusText(),
     health: readiness,
-    jwks: () => jwks(keys.current().receipt, history),
+    jwks: () => jwks(signer.verifying(), history),
     logger,
   });
   const unobserve = observeRuntime(instruments, {

@@ -12,13 +12,19 @@ export const ringNames: Readonly<Record<RingName, string>> = {
 
 const keyBytes = 32;
 const keyIdForm = /^[A-Za-z0-9._-]{1,32}$/;
+/** A version of a key in Vault's Transit engine, whose public key the bank may publish like that of a seed. */
+const transitIdForm = /^transit:[A-Za-z0-9][\w.-]{0,63}:v[1-9]\d{0,8}$/;
 
 /**
  * Parses `{"code-pepper":{"primary":"p2","keys":{"p1":"<base64, 32 bytes>",…}},…}`; the receipt ring may
  * have `"retired":{"r0":"<base64, public key of 32 bytes>"}` and `"validity"` beside its keys.
+ * @param signedElsewhere the receipt ring may have no seeds
  * @returns the rings, or every fault, none of which repeats a value
  */
-export function parseKeyRings(document: unknown): { keys: Keys } | { faults: string[] } {
+export function parseKeyRings(
+  document: unknown,
+  signedElsewhere = false,
+): { keys: Keys } | { faults: string[] } {
   const faults: string[] = [];
   if (!isRecord(document)) return { faults: ["the key rings must be a JSON object"] };
   const known = new Set(Object.values(ringNames));
@@ -26,14 +32,16 @@ export function parseKeyRings(document: unknown): { keys: Keys } | { faults: str
     if (!known.has(name)) faults.push(`${speakable(name)} is not a key ring`);
   }
   const ring = (name: RingName) => parseRing(ringNames[name], document[ringNames[name]], faults);
+  const receipt = document[ringNames.receipt];
+  const seedless = signedElsewhere && (receipt === undefined || (isRecord(receipt) && !("keys" in receipt)));
   const keys: Keys = {
     codePepper: ring("codePepper"),
     phoneSeal: ring("phoneSeal"),
     pseudonym: ring("pseudonym"),
     evidence: ring("evidence"),
     receipt: withValidity(
-      withRetired(ring("receipt"), document[ringNames.receipt], faults),
-      document[ringNames.receipt],
+      withRetired(seedless ? { primary: "", keys: new Map() } : ring("receipt"), receipt, faults),
+      receipt,
       faults,
     ),
   };
@@ -62,10 +70,11 @@ function parseKeys(
   value: Readonly<Record<string, unknown>>,
   keys: Map<string, Uint8Array>,
   faults: string[],
+  isId = (id: string) => keyIdForm.test(id),
 ): void {
   for (const [id, encoded] of Object.entries(value)) {
     const key = typeof encoded === "string" ? Buffer.from(encoded, "base64") : Buffer.alloc(0);
-    if (!keyIdForm.test(id)) faults.push(`${name} has a key id that is not 1 to 32 of A-Z a-z 0-9 . _ -`);
+    if (!isId(id)) faults.push(`${name} has a key id that is not 1 to 32 of A-Z a-z 0-9 . _ -`);
     else if (key.length !== keyBytes) faults.push(`${name}.${id} must be ${keyBytes} bytes in base64`);
     else keys.set(id, key);
   }
@@ -75,7 +84,7 @@ function withRetired(ring: KeyRing, value: unknown, faults: string[]): ReceiptKe
   if (!isRecord(value) || value["retired"] === undefined) return ring;
   const name = `${ringNames.receipt}.retired`;
   const retired = new Map<string, Uint8Array>();
-  if (isRecord(value["retired"])) parseKeys(name, value["retired"], retired, faults);
+  if (isRecord(value["retired"])) parseKeys(name, value["retired"], retired, faults, isPublicId);
   else faults.push(`${name} must be {id: base64 of a public key}`);
   for (const id of retired.keys()) {
     if (ring.keys.has(id)) faults.push(`${name}.${id} is among the keys too: it is one or the other`);
@@ -95,7 +104,7 @@ function withValidity(ring: ReceiptKeyRing, value: unknown, faults: string[]): R
   }
   const validity = new Map<string, KeyValidity>();
   for (const [id, window] of Object.entries(value["validity"])) {
-    if (!keyIdForm.test(id) || !(ring.keys.has(id) || ring.retired?.has(id))) {
+    if (!isPublicId(id) || !(ring.keys.has(id) || ring.retired?.has(id) || transitIdForm.test(id))) {
       faults.push(`${name} names ${speakable(id)}, which is no key of the ring`);
       continue;
     }
@@ -114,6 +123,10 @@ function withValidity(ring: ReceiptKeyRing, value: unknown, faults: string[]): R
   if (validity.get(ring.primary)?.revoked)
     faults.push(`${ringNames.receipt}.primary names a key that is revoked`);
   return { ...ring, validity };
+}
+
+function isPublicId(id: string): boolean {
+  return keyIdForm.test(id) || transitIdForm.test(id);
 }
 
 /** A name fit for a message. A key of 32 bytes that stands where a name belongs is longer than any name. */

@@ -12,12 +12,22 @@ export type VaultLogin =
   | { readonly kind: "token"; readonly token: Secret }
   | { readonly kind: "kubernetes"; readonly role: string };
 
+export interface TransitConfig {
+  readonly mount: string;
+  /** Name of the Ed25519 key that signs receipts, seals, checkpoints and packs; undefined: the receipt ring does. */
+  readonly receiptKey: string | undefined;
+  /** Of each call, connection and repetition included. */
+  readonly timeoutMs: number;
+}
+
 export interface VaultConfig {
   readonly addr: string;
   readonly namespace: string | undefined;
   readonly mount: string;
   readonly caFile: string | undefined;
   readonly login: VaultLogin;
+  /** Undefined: no key of Transit is used. */
+  readonly transit: TransitConfig | undefined;
   /** Between two looks for new versions. */
   readonly pollMs: number;
 }
@@ -36,6 +46,7 @@ export function readVault(env: Environment): VaultConfig | undefined {
     namespace: env.text("VAULT_NAMESPACE"),
     mount: env.text("VAULT_KV_MOUNT") ?? "secret",
     caFile: env.text("VAULT_CACERT"),
+    transit: readTransit(env),
     pollMs: env.number("VAULT_POLL_SECONDS", 60, 0.1, 3600) * 1000,
   };
   if (env.text("VAULT_SKIP_VERIFY") !== undefined) {
@@ -44,6 +55,7 @@ export function readVault(env: Environment): VaultConfig | undefined {
   const approle = roleId !== undefined || secretId !== undefined;
   const given = [approle, token !== undefined, role !== undefined].filter(Boolean).length;
   if (env.text("VAULT_ADDR") === undefined) {
+    if (rest.transit !== undefined) env.fault("VAULT_ADDR", "is missing beside VAULT_TRANSIT_*");
     if (given > 0) env.fault("VAULT_ADDR", `is missing beside ${logins.join(" or ")}`);
     return undefined;
   }
@@ -56,4 +68,23 @@ export function readVault(env: Environment): VaultConfig | undefined {
   if (role !== undefined) return { addr, ...rest, login: { kind: "kubernetes", role } };
   if (roleId === undefined || secretId === undefined) return undefined;
   return { addr, ...rest, login: { kind: "approle", roleId, secretId, wrapped } };
+}
+
+const keyNames = ["VAULT_TRANSIT_RECEIPT_KEY"] as const;
+
+function readTransit(env: Environment): TransitConfig | undefined {
+  const mount = env.text("VAULT_TRANSIT_MOUNT");
+  const timeoutMs = env.number("VAULT_TRANSIT_TIMEOUT_SECONDS", 1, 0.1, 10) * 1000;
+  const [receiptKey] = keyNames.map((name) => {
+    const key = env.text(name);
+    if (key !== undefined && !/^[A-Za-z0-9][\w.-]{0,63}$/.test(key)) {
+      env.fault(name, "must be 1 to 64 letters, digits, dots, dashes and underscores");
+    }
+    return key;
+  });
+  if (receiptKey !== undefined) return { mount: mount ?? "transit", receiptKey, timeoutMs };
+  for (const name of ["VAULT_TRANSIT_MOUNT", "VAULT_TRANSIT_TIMEOUT_SECONDS"]) {
+    if (env.text(name) !== undefined) env.fault(name, `needs ${keyNames.join(" or ")}`);
+  }
+  return undefined;
 }

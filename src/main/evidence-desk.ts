@@ -5,6 +5,7 @@ import { keptOutside } from "../domain/checkpoint-sink.ts";
 import type { KeySource } from "../domain/keys.ts";
 import { MessageTexts } from "../domain/message-texts.ts";
 import { publicKeysOf } from "../domain/receipt.ts";
+import { RingSigner, type Signer } from "../domain/signer.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
 import { verifyProof } from "../twilio/proof.ts";
 import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
@@ -18,11 +19,12 @@ import type { EvidenceDesk } from "./evidence-command.ts";
 
 async function openKeys({ vault, keysFile, dataDir }: EvidenceConfig): Promise<{
   keys: KeySource;
+  signer: Signer;
   close(): Promise<void>;
 }> {
   if (vault === undefined) {
     const keys = new KeysFile(keysFile ?? join(dataDir, "keys.json"));
-    return { keys, close: () => Promise.resolve() };
+    return { keys, signer: new RingSigner(keys), close: () => Promise.resolve() };
   }
   const { vaultSecrets } = await import("./secrets.ts");
   const deps = { clock, random, onEvent: () => undefined, onKeys: () => Promise.resolve() };
@@ -34,25 +36,31 @@ export async function withEvidenceDesk<Result>(
   config: EvidenceConfig,
   use: (desk: EvidenceDesk) => Promise<Result>,
 ): Promise<Result> {
-  const { keys, close } = await openKeys(config);
+  const { keys, signer, close } = await openKeys(config);
   try {
     return await withDatabase(config, (database) =>
-      use(desk(config, keys, new PostgresEvidenceStore(database))),
+      use(desk(config, { keys, signer, evidence: new PostgresEvidenceStore(database) })),
     );
   } finally {
     await close();
   }
 }
 
-function desk(config: EvidenceConfig, keys: KeySource, evidence: PostgresEvidenceStore): EvidenceDesk {
+function desk(
+  config: EvidenceConfig,
+  deps: { keys: KeySource; signer: Signer; evidence: PostgresEvidenceStore },
+): EvidenceDesk {
+  const { keys, signer, evidence } = deps;
   const proves = ({ proof, parameters: answer }: { proof: string; parameters: string }) =>
     verifyProof(proof, { text: "", answer }, (id) => keys.current().evidence.keys.get(id)) !== undefined;
-  const sealing = new SealSignatures({ evidence, keys });
-  const exporting = new ExportEvidence({ evidence, keys, sealing, texts: new MessageTexts(), proves });
+  const sealing = new SealSignatures({ evidence, keys, signer });
+  const exporting = new ExportEvidence({
+    ...{ evidence, keys, signer, sealing, texts: new MessageTexts(), proves },
+  });
   return {
     export: (signatureId) => exporting.execute(signatureId),
     audit: async (expected) => {
-      const publicKeys = publicKeysOf(keys.current().receipt);
+      const publicKeys = publicKeysOf(signer.verifying());
       const { retentionDays } = config;
       const outside = () => keptOutside(openCheckpointSinks(config.checkpoints));
       const checkpoints = await new AuditCheckpoints({

@@ -7,6 +7,7 @@ import type { VaultConfig } from "../config/vault.ts";
 import type { Config } from "../config.ts";
 import type { Clock, Random } from "../domain/clock.ts";
 import type { KeySource, Keys, RingName } from "../domain/keys.ts";
+import { RingSigner, type Signer } from "../domain/signer.ts";
 import { InstallationError } from "../postgres/installation.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CheckDetail, CheckState } from "../telemetry/readiness.ts";
@@ -14,10 +15,12 @@ import { type TwilioCredentials, validateCredentials } from "../twilio/credentia
 import type { VaultHealth } from "../vault/health.ts";
 import type { VaultSnapshot } from "../vault/snapshot.ts";
 import type { VaultEvent } from "../vault/vault-secrets.ts";
+import { archivedCure, transitOptions, transitSigner } from "./transit-keys.ts";
 
 /** Where credentials and keys come from, as they are now. */
 export interface Secrets {
   readonly keys: KeySource;
+  readonly signer: Signer;
   /** Undefined where the sandbox makes its own. */
   credentials(): TwilioCredentials | undefined;
   /** Reads again after Twilio refused the credentials. True: there are others now. */
@@ -33,6 +36,7 @@ export function environmentSecrets(config: Config): Secrets {
   const keys = openKeysFile(config);
   return {
     keys,
+    signer: new RingSigner(keys),
     credentials: () => credentials,
     refreshCredentials: () => Promise.resolve(false),
     health: () => undefined,
@@ -103,8 +107,9 @@ export async function vaultSecrets(
       pollMs: config.pollMs,
       refreshEveryMs: Math.min(config.pollMs, mostRefreshPauseMs),
       auth: revealed(config.login),
+      transit: transitOptions(config.transit),
       validate: (snapshot) => {
-        const reading = read(snapshot);
+        const reading = read(snapshot, config);
         return "faults" in reading ? reading.faults : replacedKeys(latest?.reading.keys, reading.keys);
       },
       ...(config.namespace !== undefined && { namespace: config.namespace }),
@@ -115,7 +120,7 @@ export async function vaultSecrets(
   const current = (): Reading => {
     const snapshot = vault.snapshot();
     if (latest?.snapshot === snapshot) return latest.reading;
-    const reading = read(snapshot);
+    const reading = read(snapshot, config);
     // Vault hands out what passed `validate` only.
     if ("faults" in reading) throw new Error("a snapshot of the secrets is not valid");
     const before = latest?.reading.credentials;
@@ -137,15 +142,22 @@ export async function vaultSecrets(
       }
     }
   };
+  const keys: KeySource = {
+    current: () => current().keys,
+    async refresh() {
+      await vault.refresh();
+      return current().keys;
+    },
+  };
+  const signer = transitSigner(vault, config.transit, { clock: deps.clock, keys });
+  const unverifiable = signer?.unverifiable() ?? [];
+  if (unverifiable.length > 0) {
+    deps.onEvent({ type: "notice", detail: `${archivedCure}: ${unverifiable.join(", ")}` });
+  }
   const watching = vault.watch(() => void record(current().keys), stopped.signal);
   return {
-    keys: {
-      current: () => current().keys,
-      async refresh() {
-        await vault.refresh();
-        return current().keys;
-      },
-    },
+    keys,
+    signer: signer ?? new RingSigner(keys),
     credentials: () => current().credentials,
     async refreshCredentials() {
       await vault.refresh();
@@ -182,7 +194,7 @@ function replacedKeys(before: Keys | undefined, now: Keys): string[] {
   );
 }
 
-function read(snapshot: VaultSnapshot): Reading | { faults: string[] } {
+function read(snapshot: VaultSnapshot, { transit }: VaultConfig): Reading | { faults: string[] } {
   const { twilio } = snapshot;
   const credentials = validateCredentials({
     accountSid: twilio["account-sid"],
@@ -193,7 +205,7 @@ function read(snapshot: VaultSnapshot): Reading | { faults: string[] } {
     apiKeySid: twilio["api-key-sid"],
     apiKeySecret: twilio["api-key-secret"],
   });
-  const rings = parseKeyRings(snapshot.keys);
+  const rings = parseKeyRings(snapshot.keys, transit?.receiptKey !== undefined);
   const faults: string[] = [];
   if ("faults" in credentials) {
     const name = (field: string) => field.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);

@@ -14,6 +14,7 @@ import {
 import type { VaultKv } from "./vault-kv.ts";
 import type { VaultLogins } from "./vault-logins.ts";
 import type { VaultTokens } from "./vault-tokens.ts";
+import type { VaultTransit } from "./vault-transit.ts";
 
 export type VaultCall = {
   readonly method: string;
@@ -48,6 +49,7 @@ type Deps = {
   readonly kvVersion: 1 | 2;
   readonly kubernetes: boolean;
   readonly kv: VaultKv;
+  readonly transit: { readonly mount: string; readonly engine: VaultTransit };
   readonly tokens: VaultTokens;
   readonly logins: VaultLogins;
   readonly condition: VaultCondition;
@@ -100,6 +102,10 @@ export class VaultApi {
     }
     if (path === `sys/internal/ui/mounts/${mount}`) return this.#mount();
     if (!this.#allowed(path)) return policyDenial;
+    const { transit } = this.#deps;
+    if (path.startsWith(`${transit.mount}/`)) {
+      return transit.engine.answer(call.method, path.slice(transit.mount.length + 1), call.body);
+    }
     if (!path.startsWith(`${mount}/`)) return noRoute(path);
     if (this.#deps.kvVersion === 1) return nothingThere;
     const [kind, ...rest] = path.slice(mount.length + 1).split("/");

@@ -10,6 +10,7 @@ import { VaultApi, type VaultCall, type VaultCondition, type VaultFlavour } from
 import { VaultKv } from "./vault-kv.ts";
 import { type AppRole, type KubernetesRole, VaultLogins } from "./vault-logins.ts";
 import { type TokenSpec, VaultTokens } from "./vault-tokens.ts";
+import { VaultTransit } from "./vault-transit.ts";
 
 /** What Vault gives a token where the role says nothing. */
 const defaultToken: TokenSpec = { ttlSeconds: 768 * 3600, maxTtlSeconds: 768 * 3600 };
@@ -22,6 +23,8 @@ export type VaultDoubleOptions = {
   tls?: { key: string; cert: string };
   /** Of the KV v2 engine. Default `secret`. */
   mount?: string;
+  /** Of the Transit engine. Default `transit`. */
+  transitMount?: string;
   /** Demanded in X-Vault-Namespace, where given. */
   namespace?: string;
   /** Whose answers it gives where they differ. Default `vault`. */
@@ -56,11 +59,12 @@ export type VaultDoubleEvents = {
   abandoned: [request: VaultRequest];
 };
 
-/** Vault over real HTTP on this machine, as far as a service that reads KV v2 secrets meets it, with its faults. */
+/** Vault over real HTTP on this machine, as far as a service meets it that reads KV v2 secrets and has Transit sign. */
 export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements AsyncDisposable {
   /** For VAULT_ADDR. */
   readonly url: string;
   readonly kv: VaultKv;
+  readonly transit: VaultTransit;
   readonly tokens: VaultTokens;
   readonly logins: VaultLogins;
   /** May be changed while it runs. */
@@ -82,7 +86,7 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
   private constructor(options: VaultDoubleOptions, server: http.Server) {
     super();
     this.setMaxListeners(0);
-    const { mount = "secret", namespace, clock = Date.now } = options;
+    const { mount = "secret", transitMount = "transit", namespace, clock = Date.now } = options;
     const { flavour = "vault", kvVersion = 2, kubernetes = true } = options;
     const mountType: MountType = flavour === "openbao" ? undefined : "kv";
     this.#server = server;
@@ -90,6 +94,7 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
     this.#timers = new TimerGroup(options.timers ?? realTimers);
     this.url = `${options.tls === undefined ? "http" : "https"}://127.0.0.1:${this.#address.port}`;
     this.kv = new VaultKv(clock, mountType);
+    this.transit = new VaultTransit(clock);
     this.tokens = new VaultTokens(clock, flavour === "vault");
     const { appRole, kubernetesRole } = options;
     const roles = {
@@ -107,10 +112,11 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
       initialized: true,
       activeNode: undefined,
       overQuota: false,
-      policy: [`${mount}/*`],
+      policy: [`${mount}/*`, `${transitMount}/*`],
       renewable: true,
     };
     const { kv, tokens, logins, condition } = this;
+    const transit = { mount: transitMount, engine: this.transit };
     this.#api = new VaultApi({
       mount,
       namespace,
@@ -118,6 +124,7 @@ export class VaultDouble extends EventEmitter<VaultDoubleEvents> implements Asyn
       kvVersion,
       kubernetes,
       kv,
+      transit,
       tokens,
       logins,
       condition,

@@ -11,8 +11,11 @@ export type VaultHealth =
       readonly detail: string;
     };
 
-/** What can fail on its own: reading the secrets, and keeping a token that will work tomorrow. */
-export type HealthSource = "read" | "token";
+/** What can fail on its own: reading secrets, reading Transit's keys, and keeping a token that will work tomorrow. */
+export type HealthSource = (typeof sources)[number];
+
+/** Worst first. */
+const sources = ["read", "transit", "token"] as const;
 
 export interface HealthRecordOptions {
   readonly now: () => number;
@@ -39,7 +42,7 @@ export class HealthRecord {
     if (fault === undefined) this.#faults.delete(source);
     else this.#faults.set(source, fault);
     const before = this.#health;
-    const worst = this.#faults.get("read") ?? this.#faults.get("token");
+    const worst = sources.map((name) => this.#faults.get(name)).find((found) => found !== undefined);
     if (worst === undefined) {
       if (before.state === "ok") return;
       this.#health = { state: "ok", since: this.#options.now() };

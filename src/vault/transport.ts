@@ -26,6 +26,8 @@ export interface TransportOptions {
   readonly clock: VaultClock;
   /** PEM, in place of the system's authorities. */
   readonly ca?: string;
+  /** Whether connections are kept for later calls. Default false. */
+  readonly keepAlive?: boolean;
 }
 
 /**
@@ -41,8 +43,8 @@ export class VaultTransport {
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#agent = new Agent({
-      // Calls are rare: a fresh connection for each never meets one that the server has just closed.
-      pipelining: 0,
+      // Where calls are rare a fresh connection for each never meets one that the server has just closed.
+      pipelining: options.keepAlive ? 1 : 0,
       allowH2: false,
       headersTimeout: 0,
       bodyTimeout: 0,

@@ -19,6 +19,8 @@ export class VaultClient {
   readonly #options: VaultClientOptions;
   readonly #factory: NodeVaultFactory;
   readonly #client: NodeVault.client;
+  readonly #token: string;
+  readonly #others = new Map<VaultTransport, VaultClient>();
 
   /** A client without a token. Loads node-vault, which costs 150 ms, only where there is a Vault. */
   static async load(options: VaultClientOptions): Promise<VaultClient> {
@@ -29,11 +31,22 @@ export class VaultClient {
   private constructor(options: VaultClientOptions, factory: NodeVaultFactory, token: string) {
     this.#options = options;
     this.#factory = factory;
+    this.#token = token;
     this.#client = guarded(options, factory, token);
   }
 
   withToken(token: string): VaultClient {
     return new VaultClient(this.#options, this.#factory, token);
+  }
+
+  /** The same token over other connections; made once for each. */
+  over(transport: VaultTransport): VaultClient {
+    let other = this.#others.get(transport);
+    if (other === undefined) {
+      other = new VaultClient({ ...this.#options, transport }, this.#factory, this.#token);
+      this.#others.set(transport, other);
+    }
+    return other;
   }
 
   /** @param path below /v1, without a slash in front. @throws VaultError; the signal's reason once it fired */

@@ -7,6 +7,7 @@ import { createLogin, type VaultAuth } from "./login.ts";
 import { SharedRead } from "./shared-read.ts";
 import { type DocumentName, documentPaths, type VaultSnapshot } from "./snapshot.ts";
 import { TokenSession } from "./token-session.ts";
+import { Transit, type TransitOptions } from "./transit.ts";
 import { VaultTransport } from "./transport.ts";
 import { VaultClient } from "./vault-client.ts";
 import { asVaultError, VaultError, type VaultReason } from "./vault-error.ts";
@@ -19,6 +20,8 @@ export interface VaultSecretsOptions {
   /** Of the KV v2 engine. Default `secret`. */
   readonly mount?: string;
   readonly auth: VaultAuth;
+  /** Keys that sign and make HMACs in Vault; undefined: none. `timeoutMs` bounds a call, connection included. */
+  readonly transit?: (TransitOptions & { readonly timeoutMs: number }) | undefined;
   /** PEM file of the authorities Vault's certificate is checked with, in place of the system's. */
   readonly caFile?: string;
   /** Of each HTTP call, connection and body included. Default 5,000. */
@@ -54,7 +57,9 @@ const firstRetryMs = 1_000;
 export class VaultSecrets {
   readonly #options: VaultSecretsOptions;
   readonly #mount: string;
-  readonly #transport: VaultTransport;
+  readonly #transports: readonly VaultTransport[];
+  /** Undefined where no key of it is used. */
+  readonly transit: Transit | undefined;
   readonly #session: TokenSession;
   readonly #secrets: CurrentSecrets;
   readonly #health: HealthRecord;
@@ -62,6 +67,7 @@ export class VaultSecrets {
   readonly #closing = new AbortController();
   readonly #listeners = new Set<(snapshot: VaultSnapshot) => void>();
   #fault: VaultError | undefined;
+  #transitRead = false;
   /** Readings since the last one without a fault. */
   #failures = 0;
 
@@ -75,14 +81,15 @@ export class VaultSecrets {
     const endpoint = checkedAddress(options.addr);
     const mount = checkedMount(options.mount ?? "secret");
     const ca = options.caFile === undefined ? undefined : await readCa(options.caFile);
-    const transport = new VaultTransport({
-      timeoutMs: options.timeoutMs ?? 5_000,
-      clock: options.clock,
-      ...(ca !== undefined && { ca }),
-    });
+    const { clock } = options;
+    const trusted = { clock, ...(ca !== undefined && { ca }) };
+    const transport = new VaultTransport({ timeoutMs: options.timeoutMs ?? 5_000, ...trusted });
+    const kept =
+      options.transit &&
+      new VaultTransport({ timeoutMs: options.transit.timeoutMs, ...trusted, keepAlive: true });
     const { namespace } = options;
     const client = await VaultClient.load({ endpoint, transport, ...(namespace && { namespace }) });
-    const secrets = new VaultSecrets(options, mount, transport, client);
+    const secrets = new VaultSecrets(options, mount, client, transport, kept);
     const stop = () => secrets.#closing.abort(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     try {
@@ -100,15 +107,16 @@ export class VaultSecrets {
   private constructor(
     options: VaultSecretsOptions,
     mount: string,
-    transport: VaultTransport,
     client: VaultClient,
+    transport: VaultTransport,
+    kept: VaultTransport | undefined,
   ) {
     const { auth, validate, clock, random, refreshEveryMs = 1_000 } = options;
     const now = () => clock.now();
     const closing = this.#closing.signal;
     this.#options = options;
     this.#mount = mount;
-    this.#transport = transport;
+    this.#transports = kept === undefined ? [transport] : [transport, kept];
     this.#secrets = new CurrentSecrets({ validate, now });
     this.#health = new HealthRecord({ now, onChange: (health) => this.#emit(healthEvent(health)) });
     this.#session = new TokenSession({
@@ -123,6 +131,9 @@ export class VaultSecrets {
       onRenewal: () => this.#emit({ type: "renewed" }),
       onFault: (fault) => this.#health.report("token", fault),
     });
+    if (options.transit !== undefined && kept !== undefined) {
+      this.transit = new Transit(options.transit, { session: this.#session, transport: kept, closing });
+    }
     this.#reads = new SharedRead({ read: () => this.#read(), everyMs: refreshEveryMs, clock, closing });
   }
 
@@ -183,7 +194,7 @@ export class VaultSecrets {
    */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#transport.close();
+    await Promise.all(this.#transports.map((transport) => transport.close()));
   }
 
   /** Until both secrets were read; what passes by itself is tried again for `openMs`. */
@@ -193,7 +204,7 @@ export class VaultSecrets {
     for (let attempt = 0; ; attempt += 1) {
       await this.#reads.run();
       this.#closing.signal.throwIfAborted();
-      if (this.#secrets.snapshot !== undefined) return;
+      if (this.#secrets.snapshot !== undefined && this.#transitRead) return;
       const fault = this.#fault ?? new VaultError("invalid", "Vault was not read");
       const pause = backoffMs(attempt, firstRetryMs, openMs, random);
       if (!fault.transient || clock.now() + pause >= giveUpAt) throw fault;
@@ -202,13 +213,19 @@ export class VaultSecrets {
   }
 
   async #read(): Promise<void> {
-    const [twilio, keys] = await Promise.all([this.#readOne("twilio"), this.#readOne("keys")]);
+    const [twilio, keys, unread] = await Promise.all([
+      this.#readOne("twilio"),
+      this.#readOne("keys"),
+      this.transit?.read(),
+    ]);
     if (this.#closing.signal.aborted) return;
+    this.#transitRead ||= unread === undefined;
     const { changed, fault } = this.#secrets.offer({ twilio, keys });
-    this.#fault = fault;
-    this.#failures = fault === undefined ? 0 : this.#failures + 1;
+    this.#fault = both(fault, unread);
+    this.#failures = this.#fault === undefined ? 0 : this.#failures + 1;
     if (changed) this.#changed(this.snapshot());
     this.#health.report("read", fault);
+    this.#health.report("transit", unread);
   }
 
   async #readOne(name: DocumentName): Promise<KvDocument | VaultError> {
@@ -248,6 +265,13 @@ export class VaultSecrets {
 function healthEvent(health: VaultHealth): VaultEvent {
   if (health.state === "ok") return { type: "recovered" };
   return { type: "degraded", reason: health.reason, detail: health.detail };
+}
+
+/** What passes by itself comes first, since the rest may be its consequence. */
+function both(secrets: VaultError | undefined, transit: VaultError | undefined): VaultError | undefined {
+  if (secrets === undefined || transit === undefined) return secrets ?? transit;
+  if (secrets.transient || transit.transient) return secrets.transient ? secrets : transit;
+  return new VaultError(secrets.reason, `${secrets.message}; ${transit.message}`);
 }
 
 function readCa(path: string): Promise<string> {

@@ -1,0 +1,59 @@
+import { randomBytes } from "node:crypto";
+import type { KeySource, Keys } from "../../src/domain/keys.ts";
+import { TransitCalls } from "../../src/main/transit-calls.ts";
+import { TransitSigner } from "../../src/main/transit-signer.ts";
+import type { VaultDouble, VaultDoubleOptions } from "../../src/sandbox/vault-double.ts";
+import { type OpenedVault, type PatientClock, VaultUnderTest } from "../vault/vault-under-test.ts";
+
+export const transitTimeoutMs = 1000;
+
+export function ringsWith(receipt: Keys["receipt"]): Keys {
+  const none = { primary: "", keys: new Map() };
+  return { codePepper: none, phoneSeal: none, pseudonym: none, evidence: none, receipt };
+}
+
+/** Vault with a Transit key `receipts`, and who signs with it, by a clock that stands still until it is moved. */
+export class TransitUnderTest implements AsyncDisposable {
+  readonly vault: VaultUnderTest;
+  readonly opened: OpenedVault;
+  readonly signer: TransitSigner;
+  /** May be changed. */
+  rings = ringsWith({ primary: "r1", keys: new Map([["r1", randomBytes(32)]]) });
+
+  static async start(options: VaultDoubleOptions = {}): Promise<TransitUnderTest> {
+    const vault = await VaultUnderTest.start(options);
+    vault.double.transit.create("receipts", "ed25519");
+    return new TransitUnderTest(vault, await TransitUnderTest.opened(vault));
+  }
+
+  static opened(vault: VaultUnderTest): Promise<OpenedVault> {
+    const keys = [{ name: "receipts", use: "sign" as const }];
+    return vault.open({ transit: { keys, timeoutMs: transitTimeoutMs }, refreshEveryMs: 0 });
+  }
+
+  constructor(vault: VaultUnderTest, opened: OpenedVault) {
+    this.vault = vault;
+    this.opened = opened;
+    const calls = new TransitCalls(vault.clock, transitTimeoutMs);
+    const keys: KeySource = {
+      current: () => this.rings,
+      refresh: async () => {
+        await opened.secrets.refresh();
+        return this.rings;
+      },
+    };
+    this.signer = new TransitSigner({ transit: opened.secrets.transit!, name: "receipts", calls, keys });
+  }
+
+  get double(): VaultDouble {
+    return this.vault.double;
+  }
+
+  get clock(): PatientClock {
+    return this.vault.clock;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.vault[Symbol.asyncDispose]();
+  }
+}
