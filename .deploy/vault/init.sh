@@ -5,6 +5,10 @@ set -eu
 vault kv put -mount=secret providers/twilio @/run/secrets/twilio.json
 vault kv put -mount=secret signature-router/keys @/run/secrets/keys.json
 vault policy write signature-router /run/policy.hcl
+if ! vault secrets list | grep -q '^transit/'; then
+  vault secrets enable transit
+  vault write -f transit/keys/signature-receipts type=ed25519
+fi
 if vault auth list | grep -q '^approle/'; then
   exit
 fi

@@ -28,7 +28,8 @@ export type CheckDetail = (typeof checkDetails)[number];
 
 /** What to do about it, where the state alone does not tell. */
 export const checkCures: { readonly [Detail in CheckDetail]?: string } = {
-  denied: "let the Vault policy read providers/twilio and signature-router/keys in the KV v2 mount",
+  denied:
+    "let the Vault policy read providers/twilio and signature-router/keys in the KV v2 mount, and the Transit keys in use",
   login_refused: "renew the secret id, token or service account that logs in to Vault: see the log",
   token_not_renewable:
     "give VAULT_TOKEN a periodic token that may renew itself, or log in by AppRole or Kubernetes",

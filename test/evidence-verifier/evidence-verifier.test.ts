@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { type EvidencePack, packFile, signPack } from "../../src/domain/evidence-pack.ts";
+import { type EvidencePack, packFile } from "../../src/domain/evidence-pack.ts";
 import { evidenceText } from "../../src/domain/evidence-text.ts";
 import { aPack, receiptKey } from "../support/evidence-pack.ts";
+import { signPack } from "../support/signing.ts";
 
 const program = join(import.meta.dirname, "verify.py");
 const folder = mkdtempSync(join(tmpdir(), "signature-router-verifier-"));
