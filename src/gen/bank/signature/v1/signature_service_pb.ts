@@ -218,7 +218,9 @@ export type CompleteSignatureResponse = Message<"bank.signature.v1.CompleteSigna
   signature?: Signature | undefined;
 
   /**
-   * Compact JWS (EdDSA) that proves the consent offline; see the receipt's claims.
+   * Compact JWS (EdDSA) that proves the consent offline; see the receipt's claims. Empty while
+   * its signing key is not available: the signature is COMPLETED all the same, and GetSignature
+   * has the receipt later.
    *
    * @generated from field: string receipt = 2;
    */
