@@ -1,19 +1,25 @@
 import { defineConfig } from "vitest/config";
 import { ClosingReporter } from "./closing-reporter.ts";
 
-/** Floods starve what runs beside them, and deploys are rehearsed whole: `npm run test:long`, beside `npm test`. */
+/**
+ * Floods starve what runs beside them, costs are held against each other undisturbed, and deploys are rehearsed whole:
+ * `npm run test:long`, beside `npm test`.
+ */
 export const longTests = [
   "test/postgres/stand-by.test.ts",
   "test/system/pooled-service.test.ts",
   "test/conformance/suites.test.ts",
+  "test/domain/cost.test.ts",
   "test/deploy/buildah.test.ts",
   "test/deploy/image.test.ts",
+  "test/grpc/text-cost.test.ts",
   "test/main/watch-writes.test.ts",
   "test/system/hostile-grpc.test.ts",
   "test/system/hostile-http.test.ts",
   "test/system/late-acceptance.test.ts",
   "test/system/npm-start.test.ts",
   "test/system/rolling-deploy.test.ts",
+  "test/telemetry/injected-sdk.test.ts",
 ];
 
 export default defineConfig({
