@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { fileFault } from "../domain/file-fault.ts";
 import type { KeySource, Keys } from "../domain/keys.ts";
 import { ConfigError } from "./config-error.ts";
-import { fileFault } from "./file-fault.ts";
 import { parseKeyRings, ringNames } from "./key-rings.ts";
 
 /** Key rings from a file. Replicas share one; a key added to it is noticed when it is first needed. */

@@ -83,5 +83,6 @@ async function readSmall(path: string): Promise<string> {
 }
 
 function checkSize(bytes: number): void {
-  if (bytes > mostBytes) throw Object.assign(new Error("the file is too large"), { code: "EFBIG" });
+  if (bytes <= mostBytes) return;
+  throw Object.assign(new Error("the file is too large"), { code: "EFBIG", syscall: "read" });
 }

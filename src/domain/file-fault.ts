@@ -1,10 +1,12 @@
 /** What an operator can do about a file that cannot be read, by Node's code. */
 const cures: Readonly<Record<string, string>> = {
-  ENOENT: "is not there",
-  ENOTDIR: "is not there: a part of its path is a file",
+  ENOENT: "does not exist",
+  ENOTDIR: "does not exist: a part of its path is a file",
   EISDIR: "is a directory: name the file in it",
+  EFBIG: "has more than 1 MiB",
   EACCES:
     "may not be read by this user: mode 0440 and its group (in Kubernetes, defaultMode: 0440 and the pod's fsGroup)",
+  EPERM: "may not be read by this user: a policy of the system (AppArmor, SELinux) forbids it",
   ELOOP: "is a symbolic link that leads to itself",
   EMFILE: "cannot be opened: too many files are open, raise the limit (ulimit -n)",
 };
