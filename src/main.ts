@@ -7,6 +7,7 @@ import { announce } from "./main/banner.ts";
 import { setUpTls, tlsCheck } from "./main/callers.ts";
 import { openCheckpointSinks } from "./main/checkpoint-sinks.ts";
 import { systemClock as clock, systemRandom as random } from "./main/clock.ts";
+import { drain } from "./main/drain.ts";
 import { serveGrpc } from "./main/grpc-service.ts";
 import { type HttpHandler, httpUrl, listenHttp } from "./main/http-listener.ts";
 import { httpRoutes } from "./main/http-routes.ts";
@@ -115,11 +116,15 @@ async function start(
 
   const tls =
     config.grpc.tls &&
-    setUpTls(config.grpc.tls, {
-      onFault: ({ file, fault }) => logger.error("TLS files not usable", { file, detail: fault }),
-      onState: (fits) => readiness.set("tls", ...tlsCheck(fits)),
-    });
-  readiness.set("tls", ...tlsCheck(true));
+    setUpTls(
+      config.grpc.tls,
+      {
+        onFault: ({ file, fault }) => logger.error("TLS files not usable", { file, detail: fault }),
+        onState: (state) => readiness.set("tls", ...tlsCheck(state)),
+      },
+      { clock, now: () => new Date() },
+    );
+  readiness.set("tls", "ok");
   const useCases = buildUseCases(
     {
       ...{ stores, keys, signer, texts, clock, random, messages },
@@ -177,10 +182,11 @@ async function start(
   return async () => {
     logger.info("stopping");
     readiness.set("draining", "failed", "draining");
-    const finished = await grpc.drain(config.drainMs);
-    sweepEnd.abort();
-    // Together: an operator's order waits for what is in flight.
-    await Promise.all([sweeping, inFlight.end(finished ? config.drainMs : 0, clock)]);
+    const endSweep = () => {
+      sweepEnd.abort();
+      return sweeping;
+    };
+    await drain({ grpc, endSweep, inFlight, clock }, config.drainMs);
     await Promise.all([carryOutOrders.idle(), inFlight.end(0, clock), receipts.stored()]);
     watchEnd.abort();
     await watching;

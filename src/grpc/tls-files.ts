@@ -48,13 +48,12 @@ export function tlsFiles(options: TlsFilesOptions): { first: TlsCertificates; st
 }
 
 /** @throws FileFault where a file is not what it should be, key and certificate do not fit, or one is out of date */
-export function checkCertificates(certificates: TlsCertificates): TlsCertificates {
+export function checkCertificates(certificates: TlsCertificates, now = new Date()): TlsCertificates {
   const { cert, key, clientCa } = certificates;
   const [leaf] = certificatesIn("TLS_CERT_FILE", cert);
   if (!leaf.checkPrivateKey(privateKeyIn(key))) {
     throw new FileFault("TLS_KEY_FILE", "its key is not that of the certificate in TLS_CERT_FILE");
   }
-  const now = new Date();
   if (now > leaf.validToDate) {
     throw new FileFault("TLS_CERT_FILE", `its certificate expired on ${day(leaf.validToDate)}`);
   }

@@ -22,6 +22,7 @@ export const checkDetails = [
   "isolated",
   "nearly_full",
   "files_unusable",
+  "certificate_expired",
   "draining",
 ] as const;
 export type CheckDetail = (typeof checkDetails)[number];
