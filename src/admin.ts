@@ -1,4 +1,5 @@
-import { readAdminConfig, secretVariables } from "./config.ts";
+import { type EvidenceConfig, readAdminConfig, readEvidenceConfig, secretVariables } from "./config.ts";
+import type { Keys } from "./domain/keys.ts";
 import { parse } from "./main/admin/parse.ts";
 import { withDatabase } from "./main/connect-database.ts";
 import { explanation } from "./main/lifecycle.ts";
@@ -17,6 +18,7 @@ async function main(): Promise<number> {
   }
   const { call } = parsed;
   const config = readAdminConfig(process.env);
+  const rings = call.command.needsKeys ? readEvidenceConfig(process.env) : undefined;
   scrubEnvironment(process.env, secretVariables);
   return await withDatabase(config, async (database) => {
     const acts = new ActLog(database);
@@ -29,7 +31,9 @@ async function main(): Promise<number> {
       );
       return 2;
     }
-    const desk = { database, acts, operators, retentionDays, print: (line: string) => console.log(line) };
+    const keys = <Result>(use: (keys: Keys) => Result) => withKeys(rings, use);
+    const print = (line: string) => console.log(line);
+    const desk = { database, acts, operators, keys, retentionDays, print };
     try {
       return await call.command.run({ ...call, as: call.as === "" ? login : call.as }, desk);
     } catch (error) {
@@ -39,6 +43,20 @@ async function main(): Promise<number> {
       return 1;
     }
   });
+}
+
+async function withKeys<Result>(
+  config: EvidenceConfig | undefined,
+  use: (keys: Keys) => Result,
+): Promise<Result> {
+  if (config === undefined) throw new Error("the command did not say that it needs keys");
+  const { openKeys } = await import("./main/evidence-desk.ts");
+  const { keys, close } = await openKeys(config);
+  try {
+    return use(keys.current());
+  } finally {
+    await close();
+  }
 }
 
 main().then(

@@ -7,7 +7,7 @@ revoke all on all tables in schema public from signature_runtime;
 grant select, insert on event, receipt, seal, checkpoint, checkpoint_made, checkpoint_delivery, provider_receipt,
   installation, known_key, key_history, signature, challenge, provider_rate, operator_order, operator_act
   to signature_runtime;
-grant select on operator_policy to signature_runtime;
+grant select on operator_policy, legal_hold to signature_runtime;
 grant update (status, closed_at, abort_reason, phone_sealed, phone_guards, attempts_remaining, challenges, chain_length, chain_head,
   sealed_length) on signature to signature_runtime;
 grant update (status, provider_challenge_id, further_message_ids, provider_proof, provider_error_code, sent_at,
@@ -20,8 +20,10 @@ grant update (taken_until, done_at, result) on operator_order to signature_runti
 grant select, insert, update, delete
   on idempotency_key, customer_guard, phone_guard, lockout, caller_grants, prefix_traffic, caller_traffic, message_budget to signature_runtime;
 
-revoke execute on function remove_closed_signatures, purge_signatures from public;
-grant execute on function remove_closed_signatures, purge_signatures to signature_runtime;
+revoke execute on function remove_closed_signatures, purge_signatures, act_to_carry_out, carry_out_hold, forget_customer,
+  forget_in_signatures from public;
+grant execute on function remove_closed_signatures, purge_signatures, act_to_carry_out, carry_out_hold, forget_customer,
+  forget_in_signatures to signature_runtime;
 
 -- With SIGNATURE_MIGRATE=check the service refuses to start on a database that is behind.
 grant usage on schema drizzle to signature_runtime;

@@ -12,4 +12,4 @@ grant select (caller, last_signature_id, locked_at, locked_until, failed_at, ste
 grant select on event, operator_policy to signature_operator;
 grant select, insert on operator_act, operator_order to signature_operator;
 grant update (taken_until) on operator_order to signature_operator;
-grant execute on function purge_signatures to signature_operator;
+grant execute on function purge_signatures, carry_out_hold, forget_customer, forget_in_signatures to signature_operator;

@@ -15,7 +15,7 @@ export interface Act extends ChainedEvent {
 
 /** What the policy can put under four eyes: a second operator approves it before it is carried out. */
 export const fourEyesCommands: readonly string[] = [
-  ...["purge", "resend", "abort", "requeue"],
+  ...["purge", "release-hold", "resend", "abort", "requeue"],
   ...["block-customer", "free-customer", "block-number", "free-number"],
 ];
 

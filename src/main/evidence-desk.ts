@@ -17,7 +17,12 @@ import { systemClock as clock, systemRandom as random } from "./clock.ts";
 import { withDatabase } from "./connect-database.ts";
 import type { EvidenceDesk } from "./evidence-command.ts";
 
-async function openKeys({ vault, keysFile, dataDir }: EvidenceConfig): Promise<{
+/** The key rings of a running service, for a tool beside it. */
+export async function openKeys({
+  vault,
+  keysFile,
+  dataDir,
+}: Pick<EvidenceConfig, "vault" | "keysFile" | "dataDir">): Promise<{
   keys: KeySource;
   signer: Signer;
   close(): Promise<void>;

@@ -58,7 +58,8 @@ export class ActLog {
       insert into operator_act (act_id, type, details)
       select ${actId}::uuid, 'ORDERED', jsonb_build_object('command', 'purge', 'as', ${as}::text, 'days', ${days}::float8,
         'closed_before', b.before, 'due', (select count(*) from signature s
-          where s.closed_at < b.before and s.sealed_length = s.chain_length))::text
+          where s.closed_at < b.before and s.sealed_length = s.chain_length
+            and not exists (select from legal_hold h where h.signature_id = s.id)))::text
       from b
       returning (details::json ->> 'four_eyes')::boolean as waits, (details::json ->> 'due')::int as due`;
     if (row === undefined) throw new Error("the purge was not recorded");
@@ -71,6 +72,34 @@ export class ActLog {
     const [row] = await sql<{ removed: number }[]>`
       select purge_signatures(${actId}::uuid, ${limit}::int) as removed`;
     return row?.removed ?? 0;
+  }
+
+  /** Holds a signature back from purges, or ends that, as it was ordered; says what became of it. */
+  async carryOutHold(actId: string): Promise<string> {
+    const { sql } = this.#db;
+    const [row] = await sql<{ result: string }[]>`select carry_out_hold(${actId}::uuid) as result`;
+    return row?.result ?? "";
+  }
+
+  /**
+   * Forgets a customer by its pseudonyms, as it was ordered.
+   * @returns the signatures whose customer nobody finds any more, and those that are held and stay as they are
+   */
+  async forget(actId: string, guards: readonly Buffer[]): Promise<{ forgotten: number; held: number }> {
+    const { sql } = this.#db;
+    const hex = guards.map((guard) => guard.toString("hex"));
+    const bytes = sql`array(select decode(guard, 'hex') from unnest(${hex}::text[]) as guard)`;
+    await sql`select forget_customer(${actId}::uuid, ${bytes})`;
+    const done = { forgotten: 0, held: 0 };
+    for (let after: string | null = "00000000-0000-0000-0000-000000000000"; after !== null; ) {
+      type Batch = { last: string | null; forgotten: number; held: number };
+      const [row]: Batch[] = await sql<Batch[]>`
+        select last, forgotten, held from forget_in_signatures(${actId}::uuid, ${bytes}, ${after}::uuid, 5000)`;
+      done.forgotten += row?.forgotten ?? 0;
+      done.held += row?.held ?? 0;
+      after = row?.last ?? null;
+    }
+    return done;
   }
 
   /** Approves an act of another operator, and lets replicas have its order. @returns the act's command */

@@ -16,7 +16,7 @@ export const neededRights: Readonly<Record<string, readonly string[]>> = {
     ],
     ...["key_history", "signature", "challenge", "provider_rate", "operator_order", "operator_act"],
   ],
-  select: ["operator_policy"],
+  select: ["operator_policy", "legal_hold"],
   "select, insert, update, delete": [
     ...["idempotency_key", "customer_guard", "phone_guard", "lockout", "caller_grants", "prefix_traffic"],
     ...["caller_traffic", "message_budget"],

@@ -105,7 +105,9 @@ export class CarryOutOrders {
         return await this.#requeue(order);
       case "block-customer":
       case "free-customer":
-        return (await orders.block(signatureId, "customer", order.seconds)) ? "done" : "no such signature";
+        return (await orders.block(signatureId, "customer", order.seconds))
+          ? "done"
+          : "nothing done: the customer of this signature was forgotten";
       case "block-number":
       case "free-number":
         return (await orders.block(signatureId, "number", order.seconds))

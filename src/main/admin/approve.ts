@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { carryOutHold } from "./hold.ts";
 import { awaitResult } from "./order-commands.ts";
 import { carryOutPurge } from "./purge.ts";
 
@@ -7,11 +8,13 @@ export const approve: Command = {
   subject: "act id",
   summary: "approves what another operator ordered and the policy puts under four eyes",
   help: `The database wants two logins for it, each an operator's own (a member of the policy's role), and the approval
-within 24 hours of the order. One approval counts. A purge is then carried out here, anything else by a replica.
+within 24 hours of the order. One approval counts. A purge or release-hold is then carried out here, anything else by a replica.
 npm run admin -- acts lists what waits.`,
   async run({ subject, as }, desk) {
     const command = await desk.acts.approve(subject, as);
     desk.print(`approved: ${command}`);
-    return command === "purge" ? await carryOutPurge(subject, desk) : await awaitResult(subject, desk);
+    if (command === "purge") return await carryOutPurge(subject, desk);
+    if (command === "release-hold") return await carryOutHold(subject, command, desk);
+    return await awaitResult(subject, desk);
   },
 };

@@ -1,3 +1,4 @@
+import type { Keys } from "../../domain/keys.ts";
 import type { ActLog } from "../../postgres/act-log.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { OperatorDesk } from "../../postgres/operator-desk.ts";
@@ -8,6 +9,7 @@ export const options = {
   note: { type: "string" },
   seconds: { type: "string" },
   days: { type: "string" },
+  customer: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 export type OptionName = Exclude<keyof typeof options, "as" | "help">;
@@ -26,6 +28,8 @@ export interface Desk {
   readonly database: Database;
   readonly operators: OperatorDesk;
   readonly acts: ActLog;
+  /** Opens the key rings, as a running service has them, for as long as they are used. */
+  readonly keys: <Result>(use: (keys: Keys) => Result) => Promise<Result>;
   /** SIGNATURE_RETENTION_DAYS. */
   readonly retentionDays: number;
   readonly print: (line: string) => void;
@@ -43,6 +47,8 @@ export interface Command {
   readonly help: string;
   readonly subject?: "signature id" | "act id";
   readonly options?: readonly OptionName[];
+  /** Beside the database, which is all that the others have. */
+  readonly needsKeys?: true;
   /** What is wrong with the values of its options; undefined: nothing. */
   fault?(values: Call["values"]): string | undefined;
   run(call: Call, desk: Desk): Promise<ExitCode>;

@@ -1,6 +1,8 @@
 import { acts } from "./acts.ts";
 import { approve } from "./approve.ts";
 import type { Command } from "./command.ts";
+import { forget } from "./forget.ts";
+import { holdCommands } from "./hold.ts";
 import { lockouts } from "./lockouts.ts";
 import { orderCommands } from "./order-commands.ts";
 import { purge } from "./purge.ts";
@@ -14,6 +16,8 @@ export const commands: readonly Command[] = [
   lockouts,
   ...orderCommands,
   purge,
+  ...holdCommands,
+  forget,
   approve,
   acts,
 ];

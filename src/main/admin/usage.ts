@@ -16,7 +16,7 @@ export function usage(commands: readonly Command[]): string {
     ...commands.map((command) => `  ${arguments_(command).padEnd(width)}${command.summary}`),
     "",
     "npm run admin -- <command> --help says more. It needs the database alone (DATABASE_URL, or the running service's",
-    "own under DATA_DIR) and no keys. What changes something is an order that the replicas carry out within a sweep;",
+    "own under DATA_DIR) and no keys, forget alone apart. What changes something is an order that the replicas carry out within a sweep;",
     "your name stands in the timeline. Exit codes: 0 done, 1 refused or failed, 2 not understood.",
   ].join("\n");
 }

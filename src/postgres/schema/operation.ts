@@ -13,6 +13,7 @@ import {
 } from "drizzle-orm/pg-core";
 import { actTypes } from "../../domain/operator-act.ts";
 import { bytes, instant, oneOf } from "./columns.ts";
+import { signature } from "./signature.ts";
 
 /** What this database is for, from first use on: `sandbox` or `live`. One row. */
 export const installation = pgTable(
@@ -120,3 +121,13 @@ export const operatorPolicy = pgTable(
     check("operator_policy_floor_is_days", sql`${table.retentionFloorDays} between 1 and 36500`),
   ],
 );
+
+/** Signatures that no purge removes: while a row stands here, its reference lets nobody delete the signature. */
+export const legalHold = pgTable("legal_hold", {
+  signatureId: uuid("signature_id")
+    .primaryKey()
+    .references(() => signature.id),
+  heldAt: instant("held_at").notNull(),
+  /** The act that ordered it. */
+  actId: uuid("act_id").notNull(),
+});
