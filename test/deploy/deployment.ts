@@ -56,6 +56,7 @@ export class PreparedSecrets implements Disposable {
 
 /** A database and two roles as roles.sql makes them, under names of this test's own. */
 export class DeployedDatabase implements AsyncDisposable {
+  readonly #operators: string[] = [];
   readonly #name = `test_${randomBytes(8).toString("hex")}`;
   readonly #env: Readonly<Record<string, string>>;
   readonly #admin = postgres(inject("database").url, { max: 1, onnotice: () => {} });
@@ -94,10 +95,26 @@ export class DeployedDatabase implements AsyncDisposable {
     return url.href;
   }
 
+  /** The address of the database for the server's administrator. */
+  administrator(): string {
+    const url = new URL(inject("database").url);
+    url.pathname = `/${this.#name}`;
+    return url.href;
+  }
+
+  /** A login of an operator's own, as roles.sql says; answers its address. */
+  async operator(name: string): Promise<string> {
+    const role = `${this.#name}_${name}`;
+    await this.#admin.unsafe(`create role ${role} login password '${name}' in role ${this.#name}_operator`);
+    this.#operators.push(role);
+    return this.url(`postgres://${role}:${name}@postgres/signature`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#admin`drop database if exists ${this.#admin(this.#name)} with (force)`;
-    for (const role of ["migrator", "runtime", "operator"])
-      await this.#admin`drop role if exists ${this.#admin(`${this.#name}_${role}`)}`;
+    const roles = ["migrator", "runtime", "operator"].map((role) => `${this.#name}_${role}`);
+    for (const role of [...this.#operators, ...roles])
+      await this.#admin`drop role if exists ${this.#admin(role)}`;
     await this.#admin.end();
   }
 }
