@@ -35,6 +35,13 @@ export function hideNumbers(text: string): string {
   ]);
 }
 
+/** Whether there is what reads as a telephone number, or as a code or an account; amounts are none. */
+export function holdsNumber(text: string): boolean {
+  const tokens = tokensOf(text);
+  const inAmounts = new Set(amountRanges(tokens).flatMap(({ tokens: of }) => of));
+  return telephoneRanges(tokens.filter((token) => !inAmounts.has(token))).length > 0;
+}
+
 function tokensOf(text: string): Token[] {
   return Array.from(text.matchAll(/(\p{Nd}+)|(\p{L}[\p{L}\p{M}]*)|./gsu), (match) => ({
     kind: match[1] !== undefined ? "digits" : match[2] !== undefined ? "word" : "sign",

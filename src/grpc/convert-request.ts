@@ -4,6 +4,7 @@ import { countedCustomerId } from "../domain/customer-id.ts";
 import { Faults } from "../domain/faults.ts";
 import { canonicalLocale, longestLocale } from "../domain/locale.ts";
 import { isCode } from "../domain/one-time-code.ts";
+import { personalData } from "../domain/personal-data.ts";
 import { parsePhoneNumber, refuseUnreachable } from "../domain/phone-number.ts";
 import { judgeText } from "../domain/shown-text.ts";
 import type { AbortReason } from "../domain/signature.ts";
@@ -105,6 +106,8 @@ export function abortCommand(request: AbortSignatureRequest, caller: string): Ab
   const signatureId = parseSignatureId(faults, request.signatureId);
   const reason = parseAbortReason(faults, request.reason);
   const note = faults.text("note", request.note, 0, 280);
+  const personal = personalData(note);
+  if (personal !== undefined) faults.add("note", `must hold no personal data: it has ${personal}`);
   faults.refuseIfAny();
   return { caller, signatureId, reason, note };
 }

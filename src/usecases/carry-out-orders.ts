@@ -2,6 +2,7 @@ import type { Clock } from "../domain/clock.ts";
 import { Failure } from "../domain/failure.ts";
 import type { Observer } from "../domain/observation.ts";
 import { mostBlockSeconds, type OperatorOrder, type OperatorOrderStore } from "../domain/operator-order.ts";
+import { personalData } from "../domain/personal-data.ts";
 import type { DeliveryStore } from "../domain/stores.ts";
 import type { AbortSignature } from "./abort-signature.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
@@ -91,6 +92,9 @@ export class CarryOutOrders {
       return `refused: seconds must be a whole number up to ${mostBlockSeconds}`;
     switch (order.command) {
       case "abort": {
+        // The tool has refused it: this one was inserted without it.
+        const personal = personalData(order.note);
+        if (personal !== undefined) return `refused: the note must hold no personal data: it has ${personal}`;
         const note = order.note === "" ? orderedBy : `${orderedBy}: ${order.note}`;
         await abortSignature.execute({ caller, signatureId, reason: "operator", note });
         return "aborted";

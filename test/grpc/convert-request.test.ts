@@ -170,6 +170,16 @@ describe("requests", () => {
     const reason = AbortReason.FRAUD_SUSPECTED;
     await grpcError(client.abortSignature({ signatureId, reason, note: "seen twice" }));
     expect(useCases.abortCommands.at(-1)).toMatchObject({ reason: "fraud_suspected", note: "seen twice" });
+    for (const [note, found] of [
+      ["ask 612 34 56 78", "a number"],
+      ["ana@bank.example", "an e-mail address"],
+      ["to ES91 2100 0418 4502 0005 1332", "an IBAN"],
+    ] as const) {
+      const personal = await grpcError(client.abortSignature({ signatureId, reason, note }));
+      expect(personal.reason).toBe("INVALID_REQUEST");
+      expect(JSON.stringify(personal.violations)).toContain(`must hold no personal data: it has ${found}`);
+      expect(JSON.stringify(personal)).not.toContain(note);
+    }
   });
 
   it("leaves to the use case what the caller left out, and fills in the configured life", () => {

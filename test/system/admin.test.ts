@@ -85,6 +85,29 @@ describe("npm run admin against two replicas", () => {
     expect(parse(["stuck", "--as", as, "--seconds", "5"])).toMatchObject({
       text: expect.stringContaining("stuck takes no --seconds"),
     });
+    for (const [args, fault] of [
+      [
+        ["block-customer", "--seconds", "1e15"],
+        "--seconds must be a whole number from 1 to 31536000 (a year)",
+      ],
+      [
+        ["block-number", "--seconds", "31536001"],
+        "--seconds must be a whole number from 1 to 31536000 (a year)",
+      ],
+      [["block-number"], "--seconds must be a whole number from 1 to 31536000 (a year)"],
+      [["abort", "--note", "call 612 34 56 78"], "must hold no personal data: it has a number"],
+      [["abort", "--note", "ana@bank.example"], "must hold no personal data: it has an e-mail address"],
+      [["abort", "--note", "n".repeat(281)], "--note must have at most 280 characters"],
+    ] as const) {
+      const [name, ...rest] = args;
+      expect(parse([name, randomUUID(), ...rest, "--as", as])).toMatchObject({
+        ...{ asked: false, text: expect.stringContaining(fault) },
+      });
+    }
+    for (const days of ["0", "1e15", "99999", "-1", "1.5"])
+      expect(parse(["purge", `--days=${days}`, "--as", as])).toMatchObject({
+        text: expect.stringContaining("--days must be a whole number from 1 to 36500"),
+      });
   });
 
   it("resends and aborts through a replica, and shows who ordered it", async () => {

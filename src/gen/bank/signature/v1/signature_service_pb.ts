@@ -249,7 +249,7 @@ export type AbortSignatureRequest = Message<"bank.signature.v1.AbortSignatureReq
   reason: AbortReason;
 
   /**
-   * For people; no personal data. Up to 280 characters.
+   * For people; no personal data: what reads as a number, an e-mail address or an IBAN is refused. Up to 280 characters.
    *
    * @generated from field: string note = 3;
    */
