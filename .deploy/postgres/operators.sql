@@ -9,6 +9,7 @@ grant select (id, signature_id, number, channel, provider, status, masked_destin
   provider_error_code, calls, calls_left, look_ups, lease_epoch, lease_until, lease_parked, created_at, sent_at,
   delivered_at, last_call_at) on challenge to signature_operator;
 grant select (caller, last_signature_id, locked_at, locked_until, failed_at, steps) on lockout to signature_operator;
+grant select (signature_id, length, head) on seal to signature_operator;
 grant select on event, operator_policy to signature_operator;
 grant select, insert on operator_act, operator_order to signature_operator;
 grant update (taken_until) on operator_order to signature_operator;

@@ -112,6 +112,8 @@ export interface EvidenceStore extends ReceiptKeeper {
     sign: (chains: readonly SealedChain[]) => Promise<Seal[]>,
     only?: string,
   ): Promise<number>;
+  /** Seals the log of operators' acts where it has grown since; under `actLogId`. */
+  sealActs(sign: (chains: readonly SealedChain[]) => Promise<Seal[]>): Promise<void>;
   /**
    * Adds the checkpoint of the first finished day that never had one, days without seals included. A day that had
    * one and has none any more is missing, and MUST NOT get another. MUST see every seal of the day.

@@ -13,6 +13,9 @@ export interface Act extends ChainedEvent {
   readonly actId: string;
 }
 
+/** What stands for a signature's id in seals over this log: a day's checkpoint covers them with all others. */
+export const actLogId = "00000000-0000-0000-0000-000000000000";
+
 /** What the policy can put under four eyes: a second operator approves it before it is carried out. */
 export const fourEyesCommands: readonly string[] = [
   ...["purge", "release-hold", "resend", "abort", "requeue"],

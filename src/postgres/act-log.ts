@@ -1,5 +1,5 @@
 import postgres, { type Sql } from "postgres";
-import type { Act, ActType } from "../domain/operator-act.ts";
+import { type Act, type ActType, actLogId } from "../domain/operator-act.ts";
 import type { Database } from "./database.ts";
 
 /** Who is logged in at the database, and whether that is an operator's own login. */
@@ -113,6 +113,13 @@ export class ActLog {
       await tx`update operator_order set taken_until = null where id = ${actId}::uuid and done_at is null`;
       return row?.command ?? "";
     });
+  }
+
+  /** Number and hash of the entries that the receipt key has signed, in order. */
+  async sealed(): Promise<{ number: number; hash: Buffer }[]> {
+    const { sql } = this.#db;
+    return await sql<{ number: number; hash: Buffer }[]>`
+      select length as number, head as hash from seal where signature_id = ${actLogId}::uuid order by length`;
   }
 
   /** Entries in order, after this number. */

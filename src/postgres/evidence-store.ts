@@ -15,7 +15,7 @@ import { keepReceipt, missingReceipts, receiptFacts, type SearchedUntil } from "
 import { type Database, milliseconds } from "./database.ts";
 import { readDossier } from "./dossier.ts";
 import { keyHistory } from "./key-history.ts";
-import { orphanedSeals, sealClosed, sealsOf } from "./seals.ts";
+import { orphanedSeals, sealActs, sealClosed, sealsOf } from "./seals.ts";
 
 const dayMs = 86_400_000;
 
@@ -48,6 +48,10 @@ export class PostgresEvidenceStore implements EvidenceStore {
     only?: string,
   ): Promise<number> {
     return sealClosed(this.#db, limit, sign, only);
+  }
+
+  sealActs(sign: (chains: readonly SealedChain[]) => Promise<Seal[]>): Promise<void> {
+    return sealActs(this.#db, sign);
   }
 
   addCheckpoint(

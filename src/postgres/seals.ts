@@ -1,4 +1,5 @@
 import type { ISql } from "postgres";
+import { actLogId } from "../domain/operator-act.ts";
 import type { Seal, SealedChain } from "../domain/seal-statement.ts";
 import { byteaArray, type Database } from "./database.ts";
 
@@ -90,8 +91,31 @@ export async function sealClosed(
   return stored?.count ?? 0;
 }
 
+/** As those of signatures: whoever takes entries off the end of the log contradicts a seal. */
+export async function sealActs(
+  db: Database,
+  sign: (chains: readonly SealedChain[]) => Promise<Seal[]>,
+): Promise<void> {
+  const { sql } = db;
+  const [chain] = await sql<{ length: number; head: Buffer; now: Date }[]>`
+    with ${db.now()}
+    select a.number as length, a.hash as head, t.now
+    from t, (select number, hash from operator_act order by number desc limit 1) a
+    where a.number > coalesce((select max(length) from seal where signature_id = ${actLogId}::uuid), 0)`;
+  if (chain === undefined) return;
+  const { length, head, now: sealedAt } = chain;
+  const [seal] = await sign([{ signatureId: actLogId, length, head, sealedAt }]);
+  if (seal === undefined) return;
+  await sql`
+    with ${db.now()}
+    insert into seal (signature_id, length, head, key_id, signature, sealed_at)
+    select ${actLogId}::uuid, ${length}::int, ${head}, ${seal.keyId}, ${seal.signature}, ${sealedAt}::timestamptz
+    from t where t.now < ${sealedAt}::timestamptz + ${signedWithin}::interval
+    on conflict do nothing`;
+}
+
 /** Sorts before every seal of a day. */
-const firstSeal = { signature_id: "00000000-0000-0000-0000-000000000000", length: 0 };
+const firstSeal = { signature_id: actLogId, length: 0 };
 
 /**
  * The seals of a day in the order of its tree, a page for each statement: none of them runs long, however many
@@ -133,7 +157,7 @@ export async function orphanedSeals(db: Database, retentionDays: number, limit: 
         limit ${sealsPerRead}::int
       ), compared as materialized (
         select p.*, p.sealed_at > (select instant from since)
-          and (select true from signature s where s.id = p.signature_id) is null as orphaned
+          and p.signature_id <> ${actLogId}::uuid and (select true from signature s where s.id = p.signature_id) is null as orphaned
         from page p
       ), next_page as (
         select day, signature_id, length from page order by day desc, signature_id desc, length desc limit 1

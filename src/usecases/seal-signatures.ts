@@ -54,6 +54,7 @@ export class SealSignatures {
     if (signal.aborted) return 0;
     await issueReceipts(evidence, this.#signer, missing);
     const sealed = await this.#seal(signal);
+    if (!signal.aborted) await evidence.sealActs(this.#sign);
     if (!signal.aborted) await this.#addCheckpoint();
     return Math.max(missing.length, sealed);
   }

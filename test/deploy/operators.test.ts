@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { signSeal } from "../../src/domain/seal-statement.ts";
 import { PostgresClosingStore } from "../../src/postgres/closing-store.ts";
 import { Database } from "../../src/postgres/database.ts";
 import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
 import { PostgresOperatorOrderStore } from "../../src/postgres/operator-order-store.ts";
 import { PostgresSignatureStore } from "../../src/postgres/signature-store.ts";
+import { signSeal } from "../support/signing.ts";
 import { aNewSignature, aRequestKey, noLimits } from "../support/stores.ts";
 import { runTool } from "../support/tool-process.ts";
 import { DeployedDatabase } from "./deployment.ts";
@@ -157,7 +157,11 @@ describe("operators with logins of their own", () => {
   it("purge under four eyes, with who, how many and until when in the log before the first one goes", async () => {
     await new PostgresClosingStore(service, false).abort("payments", ids[1] ?? "", undefined, "");
     const key = { id: "r1", key: Buffer.alloc(32) };
-    expect(await new PostgresEvidenceStore(service).sealClosed(10, (chain) => signSeal(chain, key))).toBe(1);
+    expect(
+      await new PostgresEvidenceStore(service).sealClosed(10, async (chains) =>
+        chains.map((chain) => signSeal(chain, key)),
+      ),
+    ).toBe(1);
     await superuser.begin(async (tx) => {
       await tx`set local session_replication_role = replica`;
       await tx`update signature set closed_at = closed_at - interval '2 days' where id = ${ids[1] ?? ""}`;

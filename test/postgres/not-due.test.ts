@@ -25,6 +25,7 @@ const sweeps = {
   last_look_up: () => new PostgresUpkeepStore(db).dueLookUps(50, 1000),
   missing_receipts: () => new PostgresEvidenceStore(db).missingReceipts(50, ["r1"]),
   seal: () => new PostgresEvidenceStore(db).sealClosed(50, () => expect.unreachable()),
+  seal_acts: () => new PostgresEvidenceStore(db).sealActs(() => expect.unreachable()),
   remove: () => new PostgresEvidenceStore(db).removeClosed(400, 50),
 };
 

@@ -9,22 +9,28 @@ export const acts: Command = {
   summary: "the log of privileged acts, checked entry by entry; the latest 200 are shown",
   help: `Orders, approvals, results, reads of signatures, removals and changes of the policy, each with the database
 login and the name that was given (unverified unless the login is an operator's own). The whole log is read and its
-hashes are made again: what was changed, added in between or taken out is named, and the exit code is 1.`,
+hashes are made again and compared with the seals, which the day's checkpoint covers (npm run evidence -- audit checks
+their signatures): what was changed, added in between or taken out is named, and the exit code is 1.`,
   async run(_, { acts: log, print }) {
     const chain = new ActChain();
     const latest: Act[] = [];
     const faults: string[] = [];
+    const sealed = new Map((await log.sealed()).map(({ number, hash }) => [number, hash]));
     let entries = 0;
     for (let read = await log.entries(0, page); read.length > 0; ) {
       for (const act of read) {
         const fault = chain.fault(act);
         if (fault !== undefined) faults.push(fault);
+        if (sealed.get(act.number)?.equals(act.hash) === false)
+          faults.push(`entry ${act.number} is not the one that was sealed`);
+        sealed.delete(act.number);
         latest.push(act);
       }
       entries += read.length;
       latest.splice(0, Math.max(0, latest.length - shown));
       read = await log.entries(read.at(-1)?.number ?? 0, page);
     }
+    for (const number of sealed.keys()) faults.push(`entry ${number} was sealed and is missing`);
     for (const act of latest) print(line(act));
     for (const waiting of waitingOf(latest)) print(`waits for approval: ${waiting}`);
     for (const fault of faults) print(`DOES NOT FIT: ${fault}`);
