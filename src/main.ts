@@ -81,7 +81,7 @@ async function start(
   const opened = await openDatabase(config, openSecrets, called);
   opening.close = () => opened.close();
   const { database, secrets } = opened;
-  const { keys, signer } = secrets;
+  const { keys, signer, codes } = secrets;
   let history = await keyHistory(database);
   readiness.set("database", "ok");
   tellSecrets = () => readiness.set("secrets", ...secretsCheck(secrets.health()));
@@ -127,7 +127,7 @@ async function start(
   readiness.set("tls", "ok");
   const useCases = buildUseCases(
     {
-      ...{ stores, keys, signer, texts, clock, random, messages },
+      ...{ stores, keys, signer, codes, texts, clock, random, messages },
       checkpointSinks: openCheckpointSinks(config.checkpoints),
       observer: watchedForDuplicates(observer, line),
       lines: [line],

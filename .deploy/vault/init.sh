@@ -8,6 +8,7 @@ vault policy write signature-router /run/policy.hcl
 if ! vault secrets list | grep -q '^transit/'; then
   vault secrets enable transit
   vault write -f transit/keys/signature-receipts type=ed25519
+  vault write -f transit/keys/signature-codes type=hmac key_size=32
 fi
 if vault auth list | grep -q '^approle/'; then
   exit

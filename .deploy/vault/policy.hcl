@@ -14,3 +14,12 @@ path "transit/keys/signature-receipts" {
 path "transit/sign/signature-receipts" {
   capabilities = ["update"]
 }
+
+# Used with VAULT_TRANSIT_CODE_KEY=signature-codes.
+path "transit/keys/signature-codes" {
+  capabilities = ["read"]
+}
+
+path "transit/hmac/signature-codes/sha2-256" {
+  capabilities = ["update"]
+}

@@ -18,12 +18,12 @@ const transitIdForm = /^transit:[A-Za-z0-9][\w.-]{0,63}:v[1-9]\d{0,8}$/;
 /**
  * Parses `{"code-pepper":{"primary":"p2","keys":{"p1":"<base64, 32 bytes>",…}},…}`; the receipt ring may
  * have `"retired":{"r0":"<base64, public key of 32 bytes>"}` and `"validity"` beside its keys.
- * @param signedElsewhere the receipt ring may have no seeds
+ * @param elsewhere rings that may have no keys, or be left out
  * @returns the rings, or every fault, none of which repeats a value
  */
 export function parseKeyRings(
   document: unknown,
-  signedElsewhere = false,
+  elsewhere: readonly RingName[] = [],
 ): { keys: Keys } | { faults: string[] } {
   const faults: string[] = [];
   if (!isRecord(document)) return { faults: ["the key rings must be a JSON object"] };
@@ -31,19 +31,19 @@ export function parseKeyRings(
   for (const name of Object.keys(document)) {
     if (!known.has(name)) faults.push(`${speakable(name)} is not a key ring`);
   }
-  const ring = (name: RingName) => parseRing(ringNames[name], document[ringNames[name]], faults);
+  const ring = (name: RingName) => {
+    const value = document[ringNames[name]];
+    const isEmpty = value === undefined || (isRecord(value) && !("keys" in value));
+    if (isEmpty && elsewhere.includes(name)) return { primary: "", keys: new Map<string, Uint8Array>() };
+    return parseRing(ringNames[name], value, faults);
+  };
   const receipt = document[ringNames.receipt];
-  const seedless = signedElsewhere && (receipt === undefined || (isRecord(receipt) && !("keys" in receipt)));
   const keys: Keys = {
     codePepper: ring("codePepper"),
     phoneSeal: ring("phoneSeal"),
     pseudonym: ring("pseudonym"),
     evidence: ring("evidence"),
-    receipt: withValidity(
-      withRetired(seedless ? { primary: "", keys: new Map() } : ring("receipt"), receipt, faults),
-      receipt,
-      faults,
-    ),
+    receipt: withValidity(withRetired(ring("receipt"), receipt, faults), receipt, faults),
   };
   return faults.length > 0 ? { faults } : { keys };
 }

@@ -16,6 +16,8 @@ export interface TransitConfig {
   readonly mount: string;
   /** Name of the Ed25519 key that signs receipts, seals, checkpoints and packs; undefined: the receipt ring does. */
   readonly receiptKey: string | undefined;
+  /** Name of the HMAC key that codes are derived by; undefined: the peppers of the ring. */
+  readonly codeKey: string | undefined;
   /** Of each call, connection and repetition included. */
   readonly timeoutMs: number;
 }
@@ -70,19 +72,21 @@ export function readVault(env: Environment): VaultConfig | undefined {
   return { addr, ...rest, login: { kind: "approle", roleId, secretId, wrapped } };
 }
 
-const keyNames = ["VAULT_TRANSIT_RECEIPT_KEY"] as const;
+const keyNames = ["VAULT_TRANSIT_RECEIPT_KEY", "VAULT_TRANSIT_CODE_KEY"] as const;
 
 function readTransit(env: Environment): TransitConfig | undefined {
   const mount = env.text("VAULT_TRANSIT_MOUNT");
   const timeoutMs = env.number("VAULT_TRANSIT_TIMEOUT_SECONDS", 1, 0.1, 10) * 1000;
-  const [receiptKey] = keyNames.map((name) => {
+  const [receiptKey, codeKey] = keyNames.map((name) => {
     const key = env.text(name);
     if (key !== undefined && !/^[A-Za-z0-9][\w.-]{0,63}$/.test(key)) {
       env.fault(name, "must be 1 to 64 letters, digits, dots, dashes and underscores");
     }
     return key;
   });
-  if (receiptKey !== undefined) return { mount: mount ?? "transit", receiptKey, timeoutMs };
+  if (receiptKey !== undefined || codeKey !== undefined) {
+    return { mount: mount ?? "transit", receiptKey, codeKey, timeoutMs };
+  }
   for (const name of ["VAULT_TRANSIT_MOUNT", "VAULT_TRANSIT_TIMEOUT_SECONDS"]) {
     if (env.text(name) !== undefined) env.fault(name, `needs ${keyNames.join(" or ")}`);
   }

@@ -12,18 +12,22 @@ export interface CodeBinding {
   readonly transactionDigest: Uint8Array;
 }
 
+/** What the HMAC of a code is made over. */
+export function codeInput({ nonce, signatureId, transactionDigest }: CodeBinding): Buffer {
+  return Buffer.concat([label, nonce, uuidBytes(signatureId), transactionDigest]);
+}
+
 /**
  * The six digits of a signature: first 8 bytes, big-endian, mod 10^6, of HMAC-SHA-256 under the pepper.
  * 2^64 is no multiple of 10^6; the bias, below 6·10^-14, is of no use to anyone.
  */
-export function oneTimeCode(pepper: Uint8Array, binding: CodeBinding): string {
-  const mac = createHmac("sha256", secretKey(pepper))
-    .update(label)
-    .update(binding.nonce)
-    .update(uuidBytes(binding.signatureId))
-    .update(binding.transactionDigest)
-    .digest();
+export function codeOf(mac: Buffer): string {
   return (mac.readBigUInt64BE(0) % 1_000_000n).toString().padStart(6, "0");
+}
+
+/** The code by a pepper that is at hand. */
+export function oneTimeCode(pepper: Uint8Array, binding: CodeBinding): string {
+  return codeOf(createHmac("sha256", secretKey(pepper)).update(codeInput(binding)).digest());
 }
 
 /** Six ASCII digits: anything else is a malformed request, not a wrong code. */

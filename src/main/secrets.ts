@@ -6,6 +6,7 @@ import { generatedKeysFile, KeysFile } from "../config/keys-file.ts";
 import type { VaultConfig } from "../config/vault.ts";
 import type { Config } from "../config.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import { type CodeDerivation, RingCodes } from "../domain/code-derivation.ts";
 import type { KeySource, Keys, RingName } from "../domain/keys.ts";
 import { RingSigner, type Signer } from "../domain/signer.ts";
 import { InstallationError } from "../postgres/installation.ts";
@@ -15,12 +16,13 @@ import { type TwilioCredentials, validateCredentials } from "../twilio/credentia
 import type { VaultHealth } from "../vault/health.ts";
 import type { VaultSnapshot } from "../vault/snapshot.ts";
 import type { VaultEvent } from "../vault/vault-secrets.ts";
-import { archivedCure, transitOptions, transitSigner } from "./transit-keys.ts";
+import { keyUses, ringsInTransit, transitOptions } from "./transit-keys.ts";
 
 /** Where credentials and keys come from, as they are now. */
 export interface Secrets {
   readonly keys: KeySource;
   readonly signer: Signer;
+  readonly codes: CodeDerivation;
   /** Undefined where the sandbox makes its own. */
   credentials(): TwilioCredentials | undefined;
   /** Reads again after Twilio refused the credentials. True: there are others now. */
@@ -37,6 +39,7 @@ export function environmentSecrets(config: Config): Secrets {
   return {
     keys,
     signer: new RingSigner(keys),
+    codes: new RingCodes(keys),
     credentials: () => credentials,
     refreshCredentials: () => Promise.resolve(false),
     health: () => undefined,
@@ -149,15 +152,14 @@ export async function vaultSecrets(
       return current().keys;
     },
   };
-  const signer = transitSigner(vault, config.transit, { clock: deps.clock, keys });
-  const unverifiable = signer?.unverifiable() ?? [];
-  if (unverifiable.length > 0) {
-    deps.onEvent({ type: "notice", detail: `${archivedCure}: ${unverifiable.join(", ")}` });
-  }
+  const uses = keyUses(vault.transit, config.transit, {
+    ...{ clock: deps.clock, keys },
+    onNotice: (detail) => deps.onEvent({ type: "notice", detail }),
+  });
   const watching = vault.watch(() => void record(current().keys), stopped.signal);
   return {
     keys,
-    signer: signer ?? new RingSigner(keys),
+    ...uses,
     credentials: () => current().credentials,
     async refreshCredentials() {
       await vault.refresh();
@@ -205,7 +207,7 @@ function read(snapshot: VaultSnapshot, { transit }: VaultConfig): Reading | { fa
     apiKeySid: twilio["api-key-sid"],
     apiKeySecret: twilio["api-key-secret"],
   });
-  const rings = parseKeyRings(snapshot.keys, transit?.receiptKey !== undefined);
+  const rings = parseKeyRings(snapshot.keys, ringsInTransit(transit));
   const faults: string[] = [];
   if ("faults" in credentials) {
     const name = (field: string) => field.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);

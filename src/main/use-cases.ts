@@ -2,6 +2,7 @@ import type { SignatureConfig } from "../config/signature.ts";
 import type { TwilioConfig } from "../config/twilio.ts";
 import { type CheckpointSink, keptOutside } from "../domain/checkpoint-sink.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import { type CodeDerivation, RingCodes } from "../domain/code-derivation.ts";
 import type { KeySource } from "../domain/keys.ts";
 import type { BudgetLimits } from "../domain/message-budget.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
@@ -42,6 +43,8 @@ export interface Ports {
   readonly keys: KeySource;
   /** Default: the receipt ring. */
   readonly signer?: Signer;
+  /** Default: the ring of peppers. */
+  readonly codes?: CodeDerivation;
   readonly texts: MessageTexts;
   readonly clock: Clock;
   readonly random: Random;
@@ -69,6 +72,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const { stores, keys, texts, clock, random, observer } = ports;
   const sinks = ports.checkpointSinks ?? [];
   const signer = ports.signer ?? new RingSigner(keys);
+  const codes = ports.codes ?? new RingCodes(keys);
   const { signatures, closings, deliveries, reader, upkeep, evidence, orders } = stores;
   const { leaseMs, limits, lockout, attempts } = config.signature;
   const calls = config.twilio.retryDelaysMs.length + 1;
@@ -76,7 +80,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const inFlight = new InFlight(observer);
   const changes = new SignatureChanges({ reader, clock, observer, pollMs: 250 });
   const lines = new Map(ports.lines.map((line) => [line.provider.name, line]));
-  const deliver = new DeliverChallenge({ lines, deliveries, keys, texts, changes, clock, observer });
+  const deliver = new DeliverChallenge({ lines, deliveries, keys, codes, texts, changes, clock, observer });
   const replay = new Replay({ keys, reader, deliveries, deliver, inFlight, changes, clock, calls, leaseMs });
   const callerLimit = new SharedCallerLimit({
     clock,
@@ -91,7 +95,20 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   });
 
   const sending = {
-    ...{ signatures, deliveries, reader, keys, deliver, replay, inFlight, changes, clock, random, observer },
+    ...{
+      signatures,
+      deliveries,
+      reader,
+      keys,
+      codes,
+      deliver,
+      replay,
+      inFlight,
+      changes,
+      clock,
+      random,
+      observer,
+    },
     ...{ callerLimit, pumping, budget, texts },
     routes: ports.routes,
     challenge: { brand: config.signature.brand, webOtpHost: config.signature.webOtpHost, calls, leaseMs },
@@ -105,7 +122,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   const sendChallenge = new SendChallenge({ ...sending, rules: { cooldownMs, most, ...limits } });
   const receipts = new KeepReceipts({ closings, observer });
   const completeSignature = new CompleteSignature({
-    ...{ closings, receipts, keys, signer, texts, observer, lockout, pumping },
+    ...{ closings, receipts, keys, codes, signer, texts, observer, lockout, pumping },
   });
   const abortSignature = new AbortSignature({ closings, reader, observer });
 

@@ -1,10 +1,11 @@
+import type { CodeDerivation } from "../domain/code-derivation.ts";
 import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
-import { type KeySource, keyById } from "../domain/keys.ts";
+import type { KeySource } from "../domain/keys.ts";
 import type { Lockout, LockoutRules } from "../domain/limits.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
-import { codesMatch, oneTimeCode } from "../domain/one-time-code.ts";
+import { codesMatch } from "../domain/one-time-code.ts";
 import { parsePhoneNumber } from "../domain/phone-number.ts";
 import { type CompletionProof, type Consent, signReceipts } from "../domain/receipt.ts";
 import { unseal } from "../domain/seal.ts";
@@ -35,6 +36,7 @@ interface Deps {
   readonly closings: ClosingStore;
   readonly receipts: KeepReceipts;
   readonly keys: KeySource;
+  readonly codes: CodeDerivation;
   readonly signer: Signer;
   readonly observer: Observer;
   readonly texts: MessageTexts;
@@ -130,8 +132,7 @@ export class CompleteSignature {
   /** The code is derived and compared in any case, so that the time taken tells nothing. */
   async #verdict(command: CompleteSignatureCommand, material: CodeMaterial): Promise<Verdict> {
     const { signatureId, transaction, code } = command;
-    const pepper = await keyById(this.#deps.keys, "codePepper", material.codeKeyId);
-    const expected = oneTimeCode(pepper, {
+    const expected = await this.#deps.codes.code(material.codeKeyId, {
       signatureId,
       nonce: material.codeNonce,
       transactionDigest: material.transactionDigest,

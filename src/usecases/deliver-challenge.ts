@@ -1,6 +1,4 @@
 import type { Clock } from "../domain/clock.ts";
-import type { KeySource } from "../domain/keys.ts";
-import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
 import { type CallPermit, LeaseLost, ProviderError } from "../domain/provider.ts";
 import type { SendingPlan } from "../domain/sending-policy.ts";
@@ -13,15 +11,13 @@ import type {
 } from "../domain/stores.ts";
 import { type DeliveryEnd, type DeliveryRun, idsOf, type ProviderLine } from "./delivery-run.ts";
 import { LookUpChallenge } from "./look-up-challenge.ts";
-import { type OutgoingChallenge, openChallenge } from "./outgoing-challenge.ts";
+import { type ChallengeOpening, type OutgoingChallenge, openChallenge } from "./outgoing-challenge.ts";
 import { RecordOutcome } from "./record-outcome.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
 
-interface Deps {
+interface Deps extends ChallengeOpening {
   readonly lines: ReadonlyMap<string, ProviderLine>;
   readonly deliveries: DeliveryStore;
-  readonly keys: KeySource;
-  readonly texts: MessageTexts;
   readonly changes: SignatureChanges;
   readonly clock: Clock;
   readonly observer: Observer;
@@ -57,7 +53,7 @@ export class DeliverChallenge {
 
   /** Sends a challenge that had been given up, with fresh calls. */
   async again(material: ChallengeMaterial, startedAt: number, signal: AbortSignal): Promise<DeliveryEnd> {
-    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
+    const challenge = await openChallenge(this.#deps, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#runOf(challenge, material, startedAt);
     // An outcome that was unknown once is only ever looked up where it may not be sent again.
@@ -86,7 +82,7 @@ export class DeliverChallenge {
     startedAt: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
+    const challenge = await openChallenge(this.#deps, material);
     if (challenge === undefined) return;
     const run = this.#runOf(challenge, material, startedAt);
     await this.#lookUp.forDuplicates(run, signal);
@@ -98,7 +94,7 @@ export class DeliverChallenge {
     signal: AbortSignal,
     maySend: boolean,
   ): Promise<DeliveryEnd> {
-    const challenge = await openChallenge(this.#deps.keys, this.#deps.texts, material);
+    const challenge = await openChallenge(this.#deps, material);
     if (challenge === undefined) return { end: "unsettled" };
     const run = this.#runOf(challenge, material, startedAt);
     const standing = { version: material.version, accepted: undefined };

@@ -1,12 +1,12 @@
 import { amountPattern } from "../domain/amount-pattern.ts";
 import type { Channel } from "../domain/challenge.ts";
+import type { CodeDerivation } from "../domain/code-derivation.ts";
 import { minorDigits } from "../domain/currencies.ts";
 import { type KeySource, keyById } from "../domain/keys.ts";
 import { type MessageInput, type RenderedMessage, renderMessage } from "../domain/message.ts";
 import { languageOf, type MessageAmount } from "../domain/message-templates.ts";
 import type { MessageTexts, TextStyle } from "../domain/message-texts.ts";
 import type { Money } from "../domain/money.ts";
-import { oneTimeCode } from "../domain/one-time-code.ts";
 import { unseal } from "../domain/seal.ts";
 import type { ChallengeMaterial } from "../domain/stores.ts";
 import { type Transaction, transactionFromCanonical } from "../domain/transaction.ts";
@@ -79,25 +79,30 @@ async function openDestination(
   return unseal(sealKey, signatureId, "phone-number-v1", phoneSealed);
 }
 
+/** What a challenge is opened and made again with. */
+export interface ChallengeOpening {
+  readonly keys: KeySource;
+  readonly codes: CodeDerivation;
+  readonly texts: MessageTexts;
+}
+
 /**
  * Opens what the database keeps sealed and makes the same text again.
  * @returns undefined once the phone number is erased
  * @throws Failure SERVICE_UNAVAILABLE where a key or the version of the text is not known
  */
 export async function openChallenge(
-  source: KeySource,
-  texts: MessageTexts,
+  { keys, codes, texts }: ChallengeOpening,
   material: ChallengeMaterial,
 ): Promise<OutgoingChallenge | undefined> {
-  const to = await openDestination(source, material);
+  const to = await openDestination(keys, material);
   if (to === undefined) return undefined;
-  const sealKey = await keyById(source, "phoneSeal", material.sealKeyId);
-  const pepper = await keyById(source, "codePepper", material.codeKeyId);
+  const sealKey = await keyById(keys, "phoneSeal", material.sealKeyId);
   const { signatureId } = material;
   const transaction = transactionFromCanonical(
     unseal(sealKey, signatureId, "transaction-v1", material.transactionSealed),
   );
-  const code = oneTimeCode(pepper, {
+  const code = await codes.code(material.codeKeyId, {
     signatureId,
     nonce: material.codeNonce,
     transactionDigest: material.transactionDigest,

@@ -1,6 +1,7 @@
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Channel } from "../domain/challenge.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import { askedOnce, type CodeDerivation } from "../domain/code-derivation.ts";
 import { commitDestination } from "../domain/destination.ts";
 import { Failure } from "../domain/failure.ts";
 import { Faults } from "../domain/faults.ts";
@@ -28,7 +29,7 @@ import { budgeted } from "./budgeted.ts";
 import type { DeliverChallenge } from "./deliver-challenge.ts";
 import type { InFlight } from "./in-flight.ts";
 import { maskedText, openTransaction } from "./issue-receipt.ts";
-import { minutesOf, openChallenge } from "./outgoing-challenge.ts";
+import { type ChallengeOpening, minutesOf, openChallenge } from "./outgoing-challenge.ts";
 import type { PumpingGuard } from "./pumping-guard.ts";
 import type { Replay } from "./replay.ts";
 import type { SignatureChanges } from "./signature-changes.ts";
@@ -49,6 +50,7 @@ interface Deps {
   readonly deliveries: DeliveryStore;
   readonly reader: SignatureReader;
   readonly keys: KeySource;
+  readonly codes: CodeDerivation;
   readonly texts: MessageTexts;
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
@@ -82,7 +84,9 @@ export class SendChallenge {
     waitMs: number,
     isWanted: IsWanted = alwaysWanted,
   ): Promise<StartedSignature> {
-    const { clock, keys, signatures, texts } = this.#deps;
+    const { clock, keys, signatures } = this.#deps;
+    // One code for what is composed before and after the challenge is recorded.
+    const opening = { ...this.#deps, codes: askedOnce(this.#deps.codes) };
     const entered = clock.now();
     const leftMs = () => waitMs - (clock.now() - entered);
     const { caller, signatureId } = command;
@@ -99,7 +103,7 @@ export class SendChallenge {
       fingerprintKeyId: fingerprintKey.id,
     };
     // The text's minutes count from the challenge's creation, so it is composed from the recorded row.
-    const { challenge, startedAt, resend } = await this.#recorded(command, key, leftMs(), isWanted);
+    const { challenge, startedAt, resend } = await this.#recorded(command, key, opening, leftMs(), isWanted);
     if (resend.outcome === "replay") {
       const again = await this.#replayed(command, content, leftMs());
       if (again !== undefined) return again;
@@ -110,7 +114,7 @@ export class SendChallenge {
     if (material === undefined || material.challengeId !== challenge.id) {
       return { signature: resend.signature, replayed: false };
     }
-    const outgoing = await openChallenge(keys, texts, material);
+    const outgoing = await openChallenge(opening, material);
     if (outgoing === undefined) return { signature: resend.signature, replayed: false };
     const start = { lease: resend.lease, startedAt, calls: challenge.calls, lifeMs: material.lifeLeftMs };
     const { deliver, inFlight } = this.#deps;
@@ -122,6 +126,7 @@ export class SendChallenge {
   async #recorded(
     command: SendChallengeCommand,
     key: RequestKey,
+    opening: ChallengeOpening,
     waitMs: number,
     isWanted: IsWanted,
   ): Promise<{ challenge: NewChallenge; startedAt: number; resend: Resend }> {
@@ -131,7 +136,7 @@ export class SendChallenge {
     if (latest === undefined) throw new Failure("SIGNATURE_NOT_FOUND", "no such signature");
     const route = chooseRoute(routes, command.channel ?? latest.channel);
     // The text that the running version makes stands for the new one: they differ in the minutes.
-    const opened = await openChallenge(keys, texts, { ...latest, textVersion: texts.current });
+    const opened = await openChallenge(opening, { ...latest, textVersion: texts.current });
     const number = opened && parsePhoneNumber(new Faults(), "", opened.to);
     if (number !== undefined) this.#deps.pumping?.check(number, caller);
     const challengeId = random.uuid();

@@ -1,6 +1,7 @@
 import { amountPattern } from "../domain/amount-pattern.ts";
 import type { CallerLimit } from "../domain/caller-limit.ts";
 import type { Clock, Random } from "../domain/clock.ts";
+import type { CodeDerivation } from "../domain/code-derivation.ts";
 import { minorDigits } from "../domain/currencies.ts";
 import { countedCustomerId } from "../domain/customer-id.ts";
 import { commitDestination } from "../domain/destination.ts";
@@ -13,7 +14,6 @@ import type { MessageBudget } from "../domain/message-budget.ts";
 import { type Language, languageOf } from "../domain/message-templates.ts";
 import type { MessageTexts } from "../domain/message-texts.ts";
 import type { Observer } from "../domain/observation.ts";
-import { oneTimeCode } from "../domain/one-time-code.ts";
 import { textDigest } from "../domain/receipt.ts";
 import {
   type AllowedCountries,
@@ -58,6 +58,7 @@ interface Deps {
   readonly signatures: SignatureStore;
   readonly reader: SignatureReader;
   readonly keys: KeySource;
+  readonly codes: CodeDerivation;
   readonly texts: MessageTexts;
   readonly deliver: DeliverChallenge;
   readonly replay: Replay;
@@ -179,7 +180,7 @@ export class StartSignature {
       fingerprint: requestFingerprint(fingerprintKey.key, content),
       fingerprintKeyId: fingerprintKey.id,
     };
-    const composed = this.#compose(command, signed, route);
+    const composed = await this.#compose(command, signed, route);
     const { countries } = command.phoneNumber;
     const { provider, segments } = composed.outgoing;
     const message = { provider, countries, segments };
@@ -223,16 +224,22 @@ export class StartSignature {
     return { signature, replayed: true };
   }
 
-  #compose(command: StartSignatureCommand, { canonical, digest }: Signed, route: Route): Composed {
-    const { keys, random, challenge: rules, attempts, texts, defaultLocale } = this.#deps;
+  /** @throws Failure SERVICE_UNAVAILABLE where the pepper's keeper is away; nothing is recorded by then */
+  async #compose(
+    command: StartSignatureCommand,
+    { canonical, digest }: Signed,
+    route: Route,
+  ): Promise<Composed> {
+    const { keys, codes, random, challenge: rules, attempts, texts, defaultLocale } = this.#deps;
     const rings = keys.current();
-    const pepper = primaryKey(rings.codePepper);
     const sealKey = primaryKey(rings.phoneSeal);
     const pseudonymKey = primaryKey(rings.pseudonym);
     const id = random.uuid();
     const challengeId = random.uuid();
     const codeNonce = random.bytes(32);
-    const code = oneTimeCode(pepper.key, { signatureId: id, nonce: codeNonce, transactionDigest: digest });
+    const codeKeyId = codes.currentKeyId();
+    const binding = { signatureId: id, nonce: codeNonce, transactionDigest: digest };
+    const code = await codes.code(codeKeyId, binding);
     const { transaction, phoneNumber } = command;
     // Kept as the language that the text is in: another default later makes no other text.
     const locale = languageOf(command.locale, languageOf(defaultLocale, "es"));
@@ -252,7 +259,7 @@ export class StartSignature {
       phoneSealed: seal(sealKey.key, id, "phone-number-v1", phoneNumber.e164, random.bytes(12)),
       sealKeyId: sealKey.id,
       codeNonce,
-      codeKeyId: pepper.id,
+      codeKeyId,
       attempts,
       locale,
       firstFactor: command.firstFactor,

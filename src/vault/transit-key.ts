@@ -31,7 +31,7 @@ export async function readTransitKey(
 ): Promise<TransitKey> {
   const path = `${mount}/keys/${name}`;
   const type = use === "sign" ? "ed25519" : "hmac";
-  const cure = `vault write -f ${path} type=${type}`;
+  const cure = `vault write -f ${path} type=${type}${use === "hmac" ? " key_size=32" : ""}`;
   const answer = await client.read(path, signal).catch((error: unknown) => {
     const missing = error instanceof VaultError && error.reason === "missing_secret";
     if (!missing || error.message.includes("mounted")) throw error;
@@ -41,8 +41,7 @@ export async function readTransitKey(
   const number = (field: string) => (typeof data[field] === "number" ? data[field] : 0);
   const latest = number("latest_version");
   if (data["type"] !== type || data["derived"] === true || latest < 1) {
-    const keyBits = use === "hmac" ? " key_size=32" : "";
-    throw new VaultError("invalid", `the Transit key ${path} is not of type ${type}: ${cure}${keyBits}`);
+    throw new VaultError("invalid", `the Transit key ${path} is not of type ${type}: ${cure}`);
   }
   const oldestShown = Math.max(1, number("min_decryption_version"));
   const oldest = Math.max(oldestShown, number("min_encryption_version"));

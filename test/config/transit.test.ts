@@ -47,9 +47,16 @@ describe("Transit", () => {
     ])
       expect(faults).toMatch(expected);
     expect(faultsOf({ ...vault, VAULT_TRANSIT_MOUNT: "transit" })).toMatch(
-      /VAULT_TRANSIT_MOUNT needs VAULT_TRANSIT_RECEIPT_KEY/,
+      /VAULT_TRANSIT_MOUNT needs VAULT_TRANSIT_RECEIPT_KEY or VAULT_TRANSIT_CODE_KEY/,
     );
   });
+});
+
+test("The pepper's ring may be left out where codes are derived in Transit, and only there", () => {
+  const { "code-pepper": _, ...rest } = { ...others, receipt: ring };
+  expect(parseKeyRings(rest)).toHaveProperty("faults");
+  expect(parseKeyRings(rest, ["receipt"])).toHaveProperty("faults");
+  expect(parseKeyRings(rest, ["codePepper"])).toMatchObject({ keys: { codePepper: { keys: new Map() } } });
 });
 
 describe("The receipt ring", () => {
@@ -57,10 +64,10 @@ describe("The receipt ring", () => {
     const seedless = { ...others, receipt: { retired: { r0: key } } };
     for (const document of [others, seedless]) {
       expect(parseKeyRings(document)).toHaveProperty("faults");
-      expect(parseKeyRings(document, true)).toMatchObject({ keys: { receipt: { keys: new Map() } } });
+      expect(parseKeyRings(document, ["receipt"])).toMatchObject({ keys: { receipt: { keys: new Map() } } });
     }
     expect(
-      parseKeyRings({ ...others, receipt: { keys: { r1: "short" }, primary: "r1" } }, true),
+      parseKeyRings({ ...others, receipt: { keys: { r1: "short" }, primary: "r1" } }, ["receipt"]),
     ).toHaveProperty("faults");
   });
 

@@ -157,8 +157,14 @@ describe("A start with a key in Transit", () => {
       },
       /refused transit\/keys\/receipts: permission denied/,
     ],
+    [
+      "beside one for codes that is of another type",
+      (vault: VaultUnderTest) => vault.double.transit.create("codes", "aes256-gcm96"),
+      /no Transit key transit\/keys\/receipts.*; .*keys\/codes is not of type hmac: .* type=hmac key_size=32/,
+    ],
   ])("%s is refused by name", async (_name, prepare, message) => {
     await using vault = await VaultUnderTest.start();
+    vault.double.transit.create("codes", "hmac");
     prepare(vault);
     const error = await TransitUnderTest.opened(vault).then(
       () => undefined,

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
 import type { SignatureConfig } from "../../src/config/signature.ts";
+import type { CodeDerivation } from "../../src/domain/code-derivation.ts";
 import { Failure } from "../../src/domain/failure.ts";
 import type { KeySource } from "../../src/domain/keys.ts";
 import type { LockoutRules, StartLimits } from "../../src/domain/limits.ts";
@@ -44,6 +45,7 @@ export interface ReplicaSettings {
   readonly callerGrants?: CallerGrants;
   readonly texts?: MessageTexts;
   readonly signer?: Signer;
+  readonly codes?: CodeDerivation;
   readonly brand?: string;
   readonly webOtpHost?: string;
   readonly defaultLocale?: string;
@@ -117,6 +119,7 @@ export class Replica {
         ...{ keys, texts, clock, random, observer },
         ownLimits: settings.ownLimits ?? (() => undefined),
         ...(settings.signer && { signer: settings.signer }),
+        ...(settings.codes && { codes: settings.codes }),
       },
       { signature: signatureConfig(settings), twilio: { retryDelaysMs } },
     );

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { KeySource, Keys } from "../../src/domain/keys.ts";
 import { TransitCalls } from "../../src/main/transit-calls.ts";
+import { TransitCodes } from "../../src/main/transit-codes.ts";
 import { TransitSigner } from "../../src/main/transit-signer.ts";
 import type { VaultDouble, VaultDoubleOptions } from "../../src/sandbox/vault-double.ts";
 import { type OpenedVault, type PatientClock, VaultUnderTest } from "../vault/vault-under-test.ts";
@@ -12,22 +13,27 @@ export function ringsWith(receipt: Keys["receipt"]): Keys {
   return { codePepper: none, phoneSeal: none, pseudonym: none, evidence: none, receipt };
 }
 
-/** Vault with a Transit key `receipts`, and who signs with it, by a clock that stands still until it is moved. */
+/** Vault with the Transit keys `receipts` and `codes`, and those who use them, by a clock that stands still until it is moved. */
 export class TransitUnderTest implements AsyncDisposable {
   readonly vault: VaultUnderTest;
   readonly opened: OpenedVault;
   readonly signer: TransitSigner;
+  readonly codes: TransitCodes;
   /** May be changed. */
   rings = ringsWith({ primary: "r1", keys: new Map([["r1", randomBytes(32)]]) });
 
   static async start(options: VaultDoubleOptions = {}): Promise<TransitUnderTest> {
     const vault = await VaultUnderTest.start(options);
     vault.double.transit.create("receipts", "ed25519");
+    vault.double.transit.create("codes", "hmac");
     return new TransitUnderTest(vault, await TransitUnderTest.opened(vault));
   }
 
   static opened(vault: VaultUnderTest): Promise<OpenedVault> {
-    const keys = [{ name: "receipts", use: "sign" as const }];
+    const keys = [
+      { name: "receipts", use: "sign" as const },
+      { name: "codes", use: "hmac" as const },
+    ];
     return vault.open({ transit: { keys, timeoutMs: transitTimeoutMs }, refreshEveryMs: 0 });
   }
 
@@ -42,7 +48,9 @@ export class TransitUnderTest implements AsyncDisposable {
         return this.rings;
       },
     };
-    this.signer = new TransitSigner({ transit: opened.secrets.transit!, name: "receipts", calls, keys });
+    const transit = opened.secrets.transit!;
+    this.signer = new TransitSigner({ transit, name: "receipts", calls, keys });
+    this.codes = new TransitCodes({ transit, name: "codes", calls, keys });
   }
 
   get double(): VaultDouble {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VaultDouble } from "../../src/sandbox/vault-double.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { failedStart } from "../support/failed-start.ts";
+import { grpcError } from "../support/grpc-client.ts";
 import { LiveInstallation } from "../support/live-installation.ts";
 import type { RouterProcess } from "../support/router-process.ts";
 import { aPhoneNumber, aStartOf, signatureStatusName } from "../support/signature-requests.ts";
@@ -12,7 +13,7 @@ import { accountSid, authToken, sender } from "../support/twilio-sandbox.ts";
 const signPath = "transit/sign/signature-receipts";
 const ring = () => ({ primary: "k1", keys: { k1: randomBytes(32).toString("base64") } });
 
-describe("A service whose signing key is in Transit, and nowhere else", () => {
+describe("A service whose signing key and pepper are in Transit, and nowhere else", () => {
   let vault: VaultDouble;
   let database: TestDatabase;
   let installation: LiveInstallation;
@@ -25,9 +26,10 @@ describe("A service whose signing key is in Transit, and nowhere else", () => {
       "auth-token": authToken,
       "from-number": sender,
     });
-    const rings = { "code-pepper": ring(), "phone-seal": ring(), pseudonym: ring(), evidence: ring() };
+    const rings = { "phone-seal": ring(), pseudonym: ring(), evidence: ring() };
     vault.kv.put("signature-router/keys", rings);
     vault.transit.create("signature-receipts", "ed25519");
+    vault.transit.create("signature-codes", "hmac");
     database = await createDatabase();
     installation = await LiveInstallation.create(database.url);
     replica = await installation.startReplica(environment());
@@ -49,6 +51,7 @@ describe("A service whose signing key is in Transit, and nowhere else", () => {
     VAULT_SECRET_ID: "secret-id",
     VAULT_POLL_SECONDS: "0.1",
     VAULT_TRANSIT_RECEIPT_KEY: "signature-receipts",
+    VAULT_TRANSIT_CODE_KEY: "signature-codes",
   });
 
   async function started() {
@@ -76,16 +79,24 @@ describe("A service whose signing key is in Transit, and nowhere else", () => {
     expect(await keyOf(receipt)).toBe("transit:signature-receipts:v1");
   });
 
-  it("completes while Vault is away, and has the receipt once it is back", async () => {
+  it("refuses starts and completions while Vault is away, and consumes nothing", async () => {
     const command = await started();
     await vault.goDown();
+    const refused = { reason: "SERVICE_UNAVAILABLE" };
+    expect(await grpcError(replica.client.completeSignature(command))).toMatchObject(refused);
+    expect(await grpcError(replica.client.startSignature(aStartOf(aPhoneNumber())))).toMatchObject(refused);
+    await vault.comeBack();
+    const { signature } = await replica.client.completeSignature(command);
+    expect(signatureStatusName(signature?.status)).toBe("COMPLETED");
+  });
+
+  it("completes while signing fails, and has the receipt once it works again", async () => {
+    const command = await started();
+    const sealed = { status: 503, body: { errors: ["Vault is sealed"] } };
+    vault.plan(signPath, { kind: "answer", answer: sealed }, 3);
     const { signature, receipt } = await replica.client.completeSignature(command);
     expect([signatureStatusName(signature?.status), receipt]).toEqual(["COMPLETED", ""]);
     const history = () => replica.client.getSignature({ signatureId: command.signatureId });
-    expect((await history()).receipt).toBe("");
-    const calls = vault.requestsTo(signPath).length;
-    await vault.comeBack();
-    await vault.received(signPath, calls + 1);
     await expect.poll(async () => (await history()).receipt, { timeout: 10_000 }).not.toBe("");
     expect(await keyOf((await history()).receipt)).toBe("transit:signature-receipts:v2");
   });
