@@ -121,7 +121,8 @@ describe("Database", () => {
     expect((await ends).map(({ status }) => status)).toEqual(Array(8).fill("rejected"));
     const begunAt = performance.now();
     await database.close();
-    expect(performance.now() - begunAt).toBeLessThan(1000);
+    // Of the 5 s that it would wait for what is under way.
+    expect(performance.now() - begunAt).toBeLessThan(4000);
   });
 
   it("lets what is under way end before it closes", async () => {

@@ -4,15 +4,16 @@ import { DatabaseProxy, type Weather } from "../support/database-proxy.ts";
 import { grpcError } from "../support/grpc-client.ts";
 import { LiveInstallation } from "../support/live-installation.ts";
 import { countOf, PersistentCallers } from "../support/persistent-callers.ts";
+import { Pulse } from "../support/pulse.ts";
 import type { RouterProcess } from "../support/router-process.ts";
 import { readyz, ServiceHealth } from "../support/service-health.ts";
 import { aPhoneNumber, aStartOf, challengeStatusName } from "../support/signature-requests.ts";
 
 interface Outage {
   readonly weather: Weather;
-  /** Milliseconds until it is known. */
+  /** Milliseconds until it is known; here and below, without what the machine itself is late. */
   readonly knownMs: number;
-  /** What one call may take meanwhile, the machine's own slowness included. */
+  /** What one call may take meanwhile. */
   readonly answeredMs: number;
 }
 
@@ -55,6 +56,7 @@ describe("A service whose database goes away under load", () => {
     async ({ weather, knownMs, answeredMs }) => {
       await health.says("SERVING");
       const { double } = installation;
+      const pulse = new Pulse(router.opsUrl);
       const load = new PersistentCallers({ client: router.client, callers: 8, tries: 200, pauseMs: 100 });
 
       // Twilio has taken this message when the database is gone, and nobody can write that down.
@@ -73,7 +75,7 @@ describe("A service whose database goes away under load", () => {
       const cutAt = performance.now();
       await proxy.turn(weather);
       const known = (await health.says("NOT_SERVING")) - cutAt;
-      expect(known).toBeLessThan(knownMs);
+      expect(known).toBeLessThan(knownMs + pulse.slack);
       const away = await readyz(router.opsUrl);
       expect(away).toMatchObject({ status: 503, ready: false });
       expect(away.checks["database"]).toMatchObject({ state: "failed", detail: "unreachable" });
@@ -82,16 +84,17 @@ describe("A service whose database goes away under load", () => {
 
       const askedAt = performance.now();
       const refused = await grpcError(router.client.startSignature(aStartOf(aPhoneNumber())));
-      expect(performance.now() - askedAt).toBeLessThan(500);
+      expect(performance.now() - askedAt).toBeLessThan(500 + pulse.slack);
       expect(refused).toMatchObject({ code: "UNAVAILABLE", reason: "SERVICE_UNAVAILABLE" });
       expect(refused.retryAfterMs).toBeGreaterThan(0);
-      await expect.poll(() => load.tries.some(({ end }) => end !== "OK")).toBe(true);
+      await expect.poll(() => load.tries.some(({ end }) => end !== "OK"), { timeout: 10_000 }).toBe(true);
 
       await proxy.turn("fair");
       const healedAt = performance.now();
       const healed = (await health.says("SERVING")) - healedAt;
-      expect(healed).toBeLessThan(2000);
+      expect(healed).toBeLessThan(2000 + pulse.slack);
       await load.stop();
+      await pulse.stop();
       await first;
 
       const again = await router.client.startSignature(taken, { deadlineMs: 15_000 });
@@ -111,13 +114,13 @@ describe("A service whose database goes away under load", () => {
       console.info(
         `${weather}: known after ${known.toFixed()} ms, healed ${healed.toFixed()} ms after its return; ` +
           `${load.calls.length} calls in ${load.tries.length} tries ${JSON.stringify(ends)}, ` +
-          `${failed.length} failed; slowest refusal ${slowest.toFixed()} ms`,
+          `${failed.length} failed; slowest refusal ${slowest.toFixed()} ms, slack ${pulse.slack.toFixed()} ms`,
       );
       expect(Object.keys(ends).sort()).toEqual(["OK", "UNAVAILABLE SERVICE_UNAVAILABLE"]);
       expect(failed).toEqual([]);
-      expect(slowest).toBeLessThan(answeredMs);
+      expect(slowest).toBeLessThan(answeredMs + pulse.slack);
       // What was answered as under way, its lease unheard of, is taken over within the lease.
-      await expect.poll(unsettled, { timeout: 6000 }).toBe(0);
+      await expect.poll(unsettled, { timeout: 15_000 }).toBe(0);
       const messages = load.calls.map(({ to }) => `${double.messagesTo(to).length} messages`);
       expect(countOf(messages)).toEqual({ "1 messages": load.calls.length });
     },
