@@ -10,7 +10,7 @@ grant select (id, signature_id, number, channel, provider, status, masked_destin
   delivered_at, last_call_at) on challenge to signature_operator;
 grant select (caller, last_signature_id, locked_at, locked_until, failed_at, steps) on lockout to signature_operator;
 grant select (signature_id, length, head) on seal to signature_operator;
-grant select on event, operator_policy to signature_operator;
+grant select on event, operator_policy, legal_hold to signature_operator;
 grant select, insert on operator_act, operator_order to signature_operator;
 grant update (taken_until) on operator_order to signature_operator;
 grant execute on function purge_signatures, carry_out_hold, forget_customer, forget_in_signatures to signature_operator;

@@ -54,7 +54,8 @@ export class OperatorDesk {
     const { sql } = this.#db;
     const [signature] = await sql`
       select id, caller, status, attempts_remaining, created_at, expires_at, closed_at, abort_reason,
-        phone_sealed is not null as number_kept, chain_length, sealed_length
+        phone_sealed is not null as number_kept, chain_length, sealed_length,
+        (select h.held_at from legal_hold h where h.signature_id = signature.id) as held_since
       from signature where id = ${signatureId}::uuid`;
     if (signature === undefined) return undefined;
     const challenges = await sql`

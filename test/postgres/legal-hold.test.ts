@@ -77,6 +77,11 @@ describe("legal hold", () => {
     const id = await closed();
     for (const act of [randomUUID(), await ordered("purge"), await ordered("forget")])
       await expect(acts.carryOutHold(act)).rejects.toMatchObject({ code: "SR004" });
+    const done = await ordered("release-hold", { signature_id: id });
+    await acts.carryOutHold(done);
+    await hold(id);
+    await expect(acts.carryOutHold(done)).rejects.toThrow("was carried out before");
+    expect(await sql`select from legal_hold where signature_id = ${id}`).toHaveLength(1);
     await expect(acts.forget(await ordered("hold", { signature_id: id }), [])).rejects.toMatchObject({
       code: "SR004",
     });

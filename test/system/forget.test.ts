@@ -65,6 +65,7 @@ describe("npm run admin -- forget", () => {
       code: 1,
       said: expect.stringContaining("its number is erased"),
     });
+    expect((await admin(["show", kept])).said).toMatch(/held_since {2,}20/);
     expect((await admin(["release-hold", kept])).code).toBe(0);
     const { signature } = await router.client.getSignature({ signatureId: id });
     expect(signature?.challenge?.maskedDestination).toMatch(/^\+34 \*\*\* \*\*\* \d{3}$/);

@@ -14,7 +14,7 @@ npm run admin -- acts lists what waits.`,
     const command = await desk.acts.approve(subject, as);
     desk.print(`approved: ${command}`);
     if (command === "purge") return await carryOutPurge(subject, desk);
-    if (command === "release-hold") return await carryOutHold(subject, command, desk);
+    if (command === "release-hold") return await carryOutHold(subject, desk);
     return await awaitResult(subject, desk);
   },
 };

@@ -19,15 +19,14 @@ commitment to it stays. That you ordered it stands in the log of acts before it 
       const id = uuid();
       const told = { command: name, signature_id: subject, as };
       const { waits } = await desk.acts.record(id, "ORDERED", told);
-      return waits ? waitsForApproval(id, desk) : await carryOutHold(id, name, desk);
+      return waits ? waitsForApproval(id, desk) : await carryOutHold(id, desk);
     },
   };
 }
 
-/** Does what was ordered, and records what became of it. */
-export async function carryOutHold(actId: string, command: string, { acts, print }: Desk): Promise<ExitCode> {
+/** Does what was ordered; the database records what became of it. */
+export async function carryOutHold(actId: string, { acts, print }: Desk): Promise<ExitCode> {
   const result = await acts.carryOutHold(actId);
-  await acts.record(actId, "DONE", { command, result });
   print(result);
   return /^(no such|nothing)/.test(result) ? 1 : 0;
 }
