@@ -16,6 +16,8 @@ export default defineConfig({
     // Whole processes are waited for as much as worked for; more at once than this starve each other.
     maxWorkers: 3,
     execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
+    // The default of 1 s is too short on a loaded machine.
+    expect: { poll: { timeout: 10_000 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -31,6 +31,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 1,
     execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
+    // The default of 1 s is too short on a loaded machine.
+    expect: { poll: { timeout: 10_000 } },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -11,6 +11,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 1,
     execArgv: ["--import", new URL("../src/postgres/register-driver-guard.ts", import.meta.url).pathname],
+    // The default of 1 s is too short on a loaded machine.
+    expect: { poll: { timeout: 10_000 } },
     testTimeout: 20 * 60_000,
     hookTimeout: 30 * 60_000,
   },

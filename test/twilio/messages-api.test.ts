@@ -6,7 +6,7 @@ import { sender, startTwilio } from "../support/twilio-sandbox.ts";
 import { credentials } from "./credentials-of-tests.ts";
 import { FaultServer, http } from "./fault-server.ts";
 
-const signal = AbortSignal.timeout(5_000);
+const { signal } = new AbortController();
 const mine = { from: sender, to: "+34600111001", body: "mine" };
 const other = { from: sender, to: "+34600111002", body: "other" };
 
