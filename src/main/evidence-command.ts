@@ -11,8 +11,9 @@ import type { Audit } from "../usecases/audit-checkpoints.ts";
 import type { SignatureAudit } from "../usecases/audit-signatures.ts";
 import { type ExitCode, type Output, readInput, type VerifyCall, verify } from "./evidence-verify.ts";
 
-const usage = `npm run evidence -- <signature id> [--out <directory>]
-    writes signature-<id>.json, which anyone can verify, and signature-<id>.txt for people
+const usage = `npm run evidence -- <signature id> [--out <directory>] [--as <your name>]
+    writes signature-<id>.json, which anyone can verify, and signature-<id>.txt for people; that you did stands in
+    the log of acts (npm run admin -- acts), with your login at the database
 npm run evidence -- verify <file.json> [--jwks <file>] [--text <file.txt>]
     checks a pack offline, and the text beside it; with the bank's JWK set, that it is the bank's
 npm run evidence -- destination <file.json>
@@ -24,7 +25,8 @@ Exit codes: 0 all fits, 1 something does not, or it failed, 2 not understood or 
 
 /** What asks the database; nothing of it is called to verify a pack. */
 export interface EvidenceDesk {
-  export(signatureId: string): Promise<EvidencePack | undefined>;
+  /** @param as the name that the operator gave */
+  export(signatureId: string, as: string): Promise<EvidencePack | undefined>;
   audit(expected?: string): Promise<Audit & SignatureAudit>;
   /** A key of the evidence ring. */
   evidenceKey(id: string): Uint8Array | undefined;
@@ -47,20 +49,27 @@ export async function runEvidenceCommand(args: readonly string[], io: Io): Promi
   if (call.command === "verify") return await verify(call, io);
   if (call.command === "audit") return await io.withDesk((desk) => audit(desk, call.expected, io));
   if (call.command === "destination") return await destination(call.file, io);
-  return await io.withDesk((desk) => write(desk, call.signatureId, call.out, io));
+  return await io.withDesk((desk) => write(desk, call, io));
+}
+
+interface ExportCall {
+  readonly command: "export";
+  readonly signatureId: string;
+  readonly out: string;
+  readonly as: string;
 }
 
 type Call =
-  | { readonly command: "export"; readonly signatureId: string; readonly out: string }
+  | ExportCall
   | VerifyCall
   | { readonly command: "destination"; readonly file: string }
   | { readonly command: "audit"; readonly expected: string | undefined };
 
 function parse(args: readonly string[]): Call | undefined {
   try {
-    const names = ["out", "jwks", "text", "expect"] as const;
+    const names = ["out", "jwks", "text", "expect", "as"] as const;
     const text = { type: "string" } as const;
-    const options = { out: text, jwks: text, text, expect: text };
+    const options = { out: text, jwks: text, text, expect: text, as: text };
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [first = "", second, ...rest] = positionals;
     const { out, jwks, expect } = values;
@@ -78,16 +87,21 @@ function parse(args: readonly string[]): Call | undefined {
       const isHash = expect === undefined || /^[0-9a-f]{64}$/.test(expect);
       return given("expect") && isHash ? { command: "audit", expected: expect } : undefined;
     }
-    if (!given("out")) return undefined;
+    const as = values.as?.trim() ?? "";
+    if (!given("out", "as") || !/^[\p{L}\p{N}._@ -]{0,64}$/u.test(as)) return undefined;
     const signatureId = parseUuid(first);
-    return signatureId === undefined ? undefined : { command: "export", signatureId, out: out ?? "." };
+    return signatureId === undefined ? undefined : { command: "export", signatureId, out: out ?? ".", as };
   } catch {
     return undefined;
   }
 }
 
-async function write(desk: EvidenceDesk, signatureId: string, out: string, { print }: Io): Promise<ExitCode> {
-  const pack = await desk.export(signatureId);
+async function write(
+  desk: EvidenceDesk,
+  { signatureId, out, as }: ExportCall,
+  { print }: Io,
+): Promise<ExitCode> {
+  const pack = await desk.export(signatureId, as);
   if (pack === undefined) {
     print("no such signature");
     return 1;

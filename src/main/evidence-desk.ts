@@ -6,6 +6,7 @@ import type { KeySource } from "../domain/keys.ts";
 import { MessageTexts } from "../domain/message-texts.ts";
 import { publicKeysOf } from "../domain/receipt.ts";
 import { RingSigner, type Signer } from "../domain/signer.ts";
+import { ActLog } from "../postgres/act-log.ts";
 import { PostgresEvidenceStore } from "../postgres/evidence-store.ts";
 import { verifyProof } from "../twilio/proof.ts";
 import { AuditCheckpoints } from "../usecases/audit-checkpoints.ts";
@@ -44,7 +45,11 @@ export async function withEvidenceDesk<Result>(
   const { keys, signer, close } = await openKeys(config);
   try {
     return await withDatabase(config, (database) =>
-      use(desk(config, { keys, signer, evidence: new PostgresEvidenceStore(database) })),
+      use(
+        desk(config, {
+          ...{ keys, signer, evidence: new PostgresEvidenceStore(database), acts: new ActLog(database) },
+        }),
+      ),
     );
   } finally {
     await close();
@@ -53,9 +58,9 @@ export async function withEvidenceDesk<Result>(
 
 function desk(
   config: EvidenceConfig,
-  deps: { keys: KeySource; signer: Signer; evidence: PostgresEvidenceStore },
+  deps: { keys: KeySource; signer: Signer; evidence: PostgresEvidenceStore; acts: ActLog },
 ): EvidenceDesk {
-  const { keys, signer, evidence } = deps;
+  const { keys, signer, evidence, acts } = deps;
   const proves = ({ proof, parameters: answer }: { proof: string; parameters: string }) =>
     verifyProof(proof, { text: "", answer }, (id) => keys.current().evidence.keys.get(id)) !== undefined;
   const sealing = new SealSignatures({ evidence, keys, signer });
@@ -63,7 +68,10 @@ function desk(
     ...{ evidence, keys, signer, sealing, texts: new MessageTexts(), proves },
   });
   return {
-    export: (signatureId) => exporting.execute(signatureId),
+    async export(signatureId, as) {
+      await acts.record(random.uuid(), "READ", { command: "evidence", signature_id: signatureId, as });
+      return await exporting.execute(signatureId);
+    },
     audit: async (expected) => {
       const publicKeys = publicKeysOf(signer.verifying());
       const { retentionDays } = config;

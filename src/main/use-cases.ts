@@ -136,7 +136,7 @@ export function buildUseCases(ports: Ports, config: UseCaseConfig) {
   });
   const deliverCheckpoints = new DeliverCheckpoints({ evidence, sinks, observer });
   const removeClosed = new RemoveClosedSignatures({
-    evidence,
+    ...{ evidence, clock },
     retentionDays: config.signature.retentionDays,
   });
   const sweep = new Sweep({

@@ -5,6 +5,7 @@ import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
 import { AuditCheckpoints } from "../../src/usecases/audit-checkpoints.ts";
 import { RemoveClosedSignatures } from "../../src/usecases/remove-closed-signatures.ts";
 import { SealSignatures } from "../../src/usecases/seal-signatures.ts";
+import { ManualClock } from "../fakes/manual-clock.ts";
 import { receiptRing } from "../support/evidence-pack.ts";
 import { aNewSignature, aRequestKey, aSid, noLimits, noLockout, useStores } from "../support/stores.ts";
 
@@ -51,16 +52,8 @@ async function emptied() {
   // A process remembers the checkpoints that it made.
   sealing = new SealSignatures({ evidence, keys });
   await tampered(async (tx) => {
-    for (const table of [
-      "checkpoint",
-      "checkpoint_made",
-      "seal",
-      "receipt",
-      "provider_receipt",
-      "event",
-      "challenge",
-      "signature",
-    ]) {
+    const hanging = ["checkpoint", "checkpoint_made", "seal", "receipt", "provider_receipt", "event"];
+    for (const table of [...hanging, "challenge", "signature"]) {
       await tx`delete from ${tx(table)}`;
     }
   });
@@ -215,7 +208,8 @@ describe("the checkpoint of a day", () => {
 
 describe("the retention", () => {
   beforeEach(emptied);
-  const removing = new RemoveClosedSignatures({ evidence, retentionDays: 30 });
+  const clock = new ManualClock();
+  const removing = new RemoveClosedSignatures({ evidence, retentionDays: 30, clock });
 
   test("removes whole signatures that are closed for so long and sealed, and leaves their seals", async () => {
     await sql`update operator_policy set retention_floor_days = 1`;
@@ -237,6 +231,9 @@ describe("the retention", () => {
     const young = await aborted();
     expect(await removing.once()).toBe(0);
     pass(1);
+    // Nothing was due: it looks again in ten minutes.
+    expect(await removing.once()).toBe(0);
+    await clock.advance(600_000);
     const twice = await Promise.all([removing.once(), removing.once()]);
     expect(twice.reduce((sum, removed) => sum + removed)).toBe(2);
     for (const { id } of [old, completed]) {
@@ -252,6 +249,7 @@ describe("the retention", () => {
     const { faults } = await audit(30);
     expect(faults.filter((fault) => !fault.endsWith("the checkpoint is missing"))).toEqual([]);
     await sealing.once(never);
+    await clock.advance(600_000);
     expect(await removing.once()).toBe(1);
   });
 });

@@ -6,6 +6,7 @@ import type { SealedChain } from "../../src/domain/seal-statement.ts";
 import { acts } from "../../src/main/admin/acts.ts";
 import { ActLog } from "../../src/postgres/act-log.ts";
 import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
+import { requireRetention } from "../../src/postgres/retention-floor.ts";
 import { signSeal } from "../support/signing.ts";
 import { useStores } from "../support/stores.ts";
 
@@ -45,6 +46,14 @@ test("acts at the same time make one chain, which nobody rewrites", async () => 
     "truncate operator_act",
   ])
     await expect(sql.unsafe(statement)).rejects.toMatchObject({ code: "SR002" });
+});
+
+test("a retention below the floor is refused at the start, with the cure", async () => {
+  await expect(requireRetention(sql, 400)).resolves.toBeUndefined();
+  await expect(requireRetention(sql, 30.5)).rejects.toThrow(
+    "SIGNATURE_RETENTION_DAYS is 30.5, and the database keeps closed signatures for 400 days at least: raise it, or lower " +
+      "the floor with the rights of the tables' owner: npm run migrate -- policy --retention-floor 30",
+  );
 });
 
 test("what is changed, put in or taken out shows, at the end of the log by its seal", async () => {

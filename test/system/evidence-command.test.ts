@@ -9,6 +9,7 @@ import { temporaryDirectory } from "../support/live-installation.ts";
 import { program } from "../support/program.ts";
 import { RouterProcess } from "../support/router-process.ts";
 import { aPhoneNumber, aStartOf } from "../support/signature-requests.ts";
+import { runTool } from "../support/tool-process.ts";
 
 interface Ended {
   readonly code: number;
@@ -101,6 +102,9 @@ describe("npm run evidence", () => {
     const output = "no such signature";
     expect(await evidence(cwd, unknown, "--out", "elsewhere")).toEqual({ code: 1, output });
     expect(existsSync(join(cwd, "elsewhere"))).toBe(false);
+    const log = await runTool("admin", ["acts", "--as", "Ana Ruiz"], { DATA_DIR: join(cwd, "data") });
+    for (const signatureId of [id, unknown])
+      expect(log.said).toMatch(new RegExp(`READ .*unverified.* evidence signature_id=${signatureId}`));
     await router.stop();
     const out = join(cwd, "later");
     expect((await evidence(cwd, id, "--out", out)).code).toBe(0);
