@@ -222,6 +222,7 @@ export const metricDefinitions = {
         "last_look_up",
         "watch",
         "http",
+        "sign_receipt",
         "other",
       ],
     },

@@ -48,6 +48,8 @@ interface Deps {
 /** Checks a code. Whatever comes of it is committed before it is answered. */
 export class CompleteSignature {
   readonly #deps: Deps;
+  /** Whether the last receipt could not be signed. */
+  #unsigned = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -122,8 +124,11 @@ export class CompleteSignature {
     try {
       const [jws = ""] = await signReceipts(this.#deps.signer, consent.receiptKeyId, [facts]);
       this.#deps.receipts.add({ signatureId, jws });
+      if (this.#unsigned) this.#deps.observer.observe({ type: "upkeep_recovered", step: "sign_receipt" });
+      this.#unsigned = false;
       return jws;
     } catch (cause) {
+      this.#unsigned = true;
       this.#deps.observer.observe({ type: "upkeep_failed", step: "sign_receipt", cause });
       return "";
     }

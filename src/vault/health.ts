@@ -11,11 +11,11 @@ export type VaultHealth =
       readonly detail: string;
     };
 
-/** What can fail on its own: reading secrets, reading Transit's keys, and keeping a token that will work tomorrow. */
+/** What can fail on its own: reading secrets and Transit's keys, using these, and keeping a token that will work tomorrow. */
 export type HealthSource = (typeof sources)[number];
 
 /** Worst first. */
-const sources = ["read", "transit", "token"] as const;
+const sources = ["read", "transit", "transit_call", "token"] as const;
 
 export interface HealthRecordOptions {
   readonly now: () => number;

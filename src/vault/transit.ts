@@ -3,6 +3,7 @@ import type { TokenSession } from "./token-session.ts";
 import { readTransitKey, type TransitKey, type TransitKeyUse } from "./transit-key.ts";
 import type { VaultTransport } from "./transport.ts";
 import { asVaultError, isRecord, VaultError } from "./vault-error.ts";
+import type { VaultClock } from "./waiting.ts";
 
 export interface TransitOptions {
   /** Of the Transit engine. Default `transit`. */
@@ -15,8 +16,14 @@ interface Deps {
   readonly session: TokenSession;
   /** Keeps its connections: calls are many and each delays a customer. */
   readonly transport: VaultTransport;
+  readonly clock: VaultClock;
   readonly closing: AbortSignal;
+  /** Why a signature or an HMAC was not made; undefined once they are made again. */
+  readonly onFault: (fault: VaultError | undefined) => void;
 }
+
+/** Without a fault for so long, they are made again: calls that go well among others that fail end nothing. */
+const recoveredMs = 5_000;
 
 /** Signatures and HMACs by keys that never leave Vault, and what Vault tells of these keys. */
 export class Transit {
@@ -24,6 +31,7 @@ export class Transit {
   readonly #mount: string;
   readonly #wanted: TransitOptions["keys"];
   readonly #keys = new Map<string, TransitKey>();
+  #failedAt: number | undefined;
 
   /** @throws VaultError invalid */
   constructor(options: TransitOptions, deps: Deps) {
@@ -79,8 +87,30 @@ export class Transit {
     }
   }
 
-  /** All in one call; that one of them failed fails all. */
   async #batch(
+    path: string,
+    version: number,
+    inputs: readonly Uint8Array[],
+  ): Promise<Record<string, unknown>[]> {
+    const { clock, closing, onFault } = this.#deps;
+    try {
+      const results = await this.#results(path, version, inputs);
+      if (this.#failedAt !== undefined && clock.now() - this.#failedAt >= recoveredMs) {
+        this.#failedAt = undefined;
+        onFault(undefined);
+      }
+      return results;
+    } catch (error) {
+      closing.throwIfAborted();
+      const fault = asVaultError(error);
+      this.#failedAt = clock.now();
+      onFault(fault);
+      throw fault;
+    }
+  }
+
+  /** All in one call; that one of them failed fails all. */
+  async #results(
     path: string,
     version: number,
     inputs: readonly Uint8Array[],

@@ -132,7 +132,10 @@ export class VaultSecrets {
       onFault: (fault) => this.#health.report("token", fault),
     });
     if (options.transit !== undefined && kept !== undefined) {
-      this.transit = new Transit(options.transit, { session: this.#session, transport: kept, closing });
+      this.transit = new Transit(options.transit, {
+        ...{ session: this.#session, transport: kept, clock, closing },
+        onFault: (fault) => this.#health.report("transit_call", fault),
+      });
     }
     this.#reads = new SharedRead({ read: () => this.#read(), everyMs: refreshEveryMs, clock, closing });
   }

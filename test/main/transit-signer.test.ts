@@ -141,6 +141,24 @@ describe("A key in Transit", () => {
   });
 });
 
+test("Signatures that fail are told as Vault's fault, with reason and detail, until they are made again for 5 s", async () => {
+  await using under = await TransitUnderTest.start();
+  const sign = () => under.signer.sign("transit:receipts:v1", statement);
+  under.double.condition.policy = ["secret/*", "transit/keys/*"];
+  await failureOf(sign());
+  expect(under.opened.secrets.health()).toMatchObject({
+    ...{ state: "degraded", reason: "denied" },
+    detail: expect.stringMatching(/refused transit\/sign\/receipts: permission denied/),
+  });
+  under.double.condition.policy = ["secret/*", "transit/*"];
+  await sign();
+  expect(under.opened.types("recovered")).toHaveLength(0);
+  await under.clock.advance(5000);
+  await sign();
+  expect(under.opened.types("recovered")).toHaveLength(1);
+  expect(under.opened.types("degraded")).toHaveLength(1);
+});
+
 describe("A start with a key in Transit", () => {
   test.each([
     ["missing", () => undefined, /no Transit key transit\/keys\/receipts: vault write -f .* type=ed25519/],
