@@ -125,7 +125,10 @@ export class TelemetryObserver implements Observer {
     });
   }
 
-  /** Counted by the policy's listener, which also knows how long the call took. */
+  /**
+   * Counted by the policy's listener, which also knows how long the call took. A line for each call, since it is what
+   * tells a challenge's code and attempt; where all calls fail, the breaker opens, and there are no more.
+   */
   #providerFailed(observation: Of<"provider_failed">): void {
     if (observation.accountAtFault) this.#countAccountRefusal("answer", observation.errorCode);
     this.#deps.logger.error("provider call failed", {

@@ -16,6 +16,8 @@ export class InFlight {
   start(challengeId: string, deliver: (signal: AbortSignal) => Promise<DeliveryEnd>): Promise<DeliveryEnd> {
     const delivery = deliver(this.#stop.signal)
       .catch((cause: unknown): DeliveryEnd => {
+        // Cut off by end() while it waited: no fault.
+        if (this.#stop.signal.aborted && cause === this.#stop.signal.reason) return { end: "unsettled" };
         this.#observer.observe({ type: "upkeep_failed", step: "deliver_challenge", cause });
         return { end: "unsettled" };
       })

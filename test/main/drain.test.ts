@@ -45,6 +45,23 @@ it("ends as soon as nothing is under way", async () => {
   expect(await drained).toBe(25_000);
 });
 
+it("a delivery that is cut off while it waits is no fault, and one that breaks is", async () => {
+  const clock = new ManualClock();
+  const observed: string[] = [];
+  const inFlight = new InFlight({ observe: ({ type }) => void observed.push(type) });
+  const waits = inFlight.start("c1", async (signal) => {
+    await clock.sleep(60_000, signal);
+    return { end: "unsettled" };
+  });
+  await inFlight.end(0, clock);
+  expect(await waits).toEqual({ end: "unsettled" });
+  expect(observed).toEqual([]);
+  await inFlight.start("c2", async () => {
+    throw new TypeError("x is not a function");
+  });
+  expect(observed).toEqual(["upkeep_failed"]);
+});
+
 it("the deployment waits for it, and for receipts and connections after it", () => {
   const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
   const grace = Number(/stop_grace_period: (\d+)s/.exec(read(".deploy/compose.yaml"))?.[1]);
