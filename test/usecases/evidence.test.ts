@@ -110,6 +110,8 @@ describe("the receipt", () => {
     const other = service.replica();
     // What comes later changes nothing about it.
     await other.recordReceipt.execute(aReceipt(challengeId, sid));
+    // A call whose answer was lost: it may have made a message of its own.
+    await sql`update challenge set calls = 2 where id = ${challengeId}`;
     await other.recordReceipt.execute(aReceipt(challengeId, `SM${"d".repeat(32)}`));
     const { receipt, timeline } = await other.history(id);
     expect(timeline.map(({ type }) => type).slice(4)).toEqual([
