@@ -2,19 +2,21 @@ import { randomUUID } from "node:crypto";
 import type { TransactionSql } from "postgres";
 import { expect, test } from "vitest";
 import { actLogId } from "../../src/domain/operator-act.ts";
-import type { SealedChain } from "../../src/domain/seal-statement.ts";
 import { acts } from "../../src/main/admin/acts.ts";
 import { ActLog } from "../../src/postgres/act-log.ts";
 import { PostgresEvidenceStore } from "../../src/postgres/evidence-store.ts";
 import { requireRetention } from "../../src/postgres/retention-floor.ts";
-import { signSeal } from "../support/signing.ts";
+import { SealSignatures } from "../../src/usecases/seal-signatures.ts";
+import { receiptRing } from "../support/evidence-pack.ts";
 import { useStores } from "../support/stores.ts";
 
 const { sql, db } = await useStores();
 const log = new ActLog(db);
 const evidence = new PostgresEvidenceStore(db);
-const sign = async (chains: readonly SealedChain[]) =>
-  chains.map((chain) => signSeal(chain, { id: "r1", key: Buffer.alloc(32) }));
+const ring = { primary: "k1", keys: new Map([["k1", new Uint8Array(32)]]) };
+const keyRings = { codePepper: ring, phoneSeal: ring, pseudonym: ring, evidence: ring, receipt: receiptRing };
+const keys = { current: () => keyRings, refresh: async () => keyRings };
+const sealing = new SealSignatures({ evidence, keys });
 
 /** What `npm run admin -- acts` finds, after whatever was done by somebody whom no trigger holds. */
 async function found(meddle?: (tx: TransactionSql) => Promise<unknown>): Promise<string[]> {
@@ -57,8 +59,7 @@ test("a retention below the floor is refused at the start, with the cure", async
 });
 
 test("what is changed, put in or taken out shows, at the end of the log by its seal", async () => {
-  await evidence.sealActs(sign);
-  await evidence.sealActs(sign);
+  for (let round = 0; round < 2; round += 1) await sealing.once(new AbortController().signal);
   expect(await sql`select length from seal where signature_id = ${actLogId}`).toEqual([{ length: 20 }]);
   expect(await evidence.orphanedSeals(400, 10)).toEqual([]);
   const kept = await sql`select * from operator_act where number > 18 order by number`;
