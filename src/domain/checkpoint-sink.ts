@@ -13,13 +13,19 @@ export interface CheckpointCopy {
   readonly hash: string;
 }
 
+/**
+ * What a place made of a checkpoint. `differs`: it has another one of that day, and keeps it. What vouches for the
+ * checkpoint instead of keeping it (RFC 3161) answers a token, which is then kept.
+ */
+export type Delivery = "delivered" | "differs" | { readonly token: Uint8Array };
+
 /** A place outside the database that keeps checkpoints, whose owner could remove them there. */
 export interface CheckpointSink {
-  readonly kind: "file" | "http";
+  readonly kind: "file" | "http" | "tsa";
   /** Its address, without credentials: what it has got is remembered under it. */
   readonly name: string;
-  /** MUST bear the same one twice. `differs`: it has another one of that day, and keeps it. */
-  deliver(copy: CheckpointCopy, signal: AbortSignal): Promise<"delivered" | "differs">;
+  /** MUST bear the same one twice. */
+  deliver(copy: CheckpointCopy, signal: AbortSignal): Promise<Delivery>;
   /** What it has, where that can be read. */
   copies?(): Promise<readonly CheckpointCopy[]>;
 }

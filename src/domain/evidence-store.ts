@@ -132,8 +132,8 @@ export interface EvidenceStore extends ReceiptKeeper {
   timestamps(day: string): Promise<{ readonly sink: string; readonly token: Buffer }[]>;
   /** The oldest checkpoint that a place outside has not got and nobody delivers now; it is the caller's so long. */
   takeDelivery(sink: string, leaseMs: number): Promise<Checkpoint | undefined>;
-  /** A place outside has got the checkpoint of a day. */
-  delivered(sink: string, day: string): Promise<void>;
+  /** A place outside has got the checkpoint of a day, or gave a token over it. */
+  delivered(sink: string, day: string, token?: Uint8Array): Promise<void>;
   /** Every day whose checkpoint was made, oldest first. */
   madeCheckpoints(): Promise<MadeCheckpoint[]>;
   /** Days that must have a checkpoint by now and have none. */

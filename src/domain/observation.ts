@@ -77,7 +77,7 @@ export type Observation =
   /** A checkpoint went to a place outside the database, or could not yet. */
   | {
       readonly type: "checkpoint_delivery";
-      readonly sink: "file" | "http";
+      readonly sink: "file" | "http" | "tsa";
       readonly day: string;
       readonly result: "delivered" | "failed" | "differs";
       readonly cause?: unknown;

@@ -77,11 +77,11 @@ export class PostgresEvidenceStore implements EvidenceStore {
     return takeDelivery(this.#db, sink, leaseMs);
   }
 
-  async delivered(sink: string, day: string): Promise<void> {
+  async delivered(sink: string, day: string, token?: Uint8Array): Promise<void> {
     const { sql } = this.#db;
     await sql`
       with ${this.#db.now()}
-      update checkpoint_delivery d set delivered_at = t.now from t
+      update checkpoint_delivery d set delivered_at = t.now, token = ${token === undefined ? null : Buffer.from(token)} from t
       where d.sink = ${sink} and d.day = ${day}::date and d.delivered_at is null`;
   }
 

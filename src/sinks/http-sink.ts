@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import type { CheckpointCopy, CheckpointSink } from "../domain/checkpoint-sink.ts";
+import { endpointHeaders } from "./endpoint-headers.ts";
 
 const timeoutMs = 10_000;
 
@@ -13,7 +13,7 @@ export class HttpSink implements CheckpointSink {
   readonly #url: URL;
   readonly #headersFile: string | undefined;
 
-  /** @param headersFile JSON of headers by origin, read anew for each delivery: credentials may be exchanged in it */
+  /** @param headersFile JSON of headers by origin */
   constructor(name: string, url: URL, headersFile: string | undefined) {
     this.name = name;
     this.#url = url;
@@ -26,7 +26,7 @@ export class HttpSink implements CheckpointSink {
       redirect: "error",
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       headers: {
-        ...(await this.#headers()),
+        ...(await endpointHeaders(this.#headersFile, this.#url)),
         "content-type": "application/json",
         "idempotency-key": copy.day,
       },
@@ -36,14 +36,5 @@ export class HttpSink implements CheckpointSink {
     if (response.ok) return "delivered";
     if (response.status === 409) return "differs";
     throw new Error(`the endpoint answered ${response.status}`);
-  }
-
-  async #headers(): Promise<Record<string, string>> {
-    if (this.#headersFile === undefined) return {};
-    const byOrigin = JSON.parse(await readFile(this.#headersFile, "utf8")) as Record<
-      string,
-      Record<string, string>
-    >;
-    return byOrigin[this.#url.origin] ?? {};
   }
 }

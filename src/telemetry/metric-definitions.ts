@@ -198,7 +198,7 @@ export const metricDefinitions = {
     name: "signature.checkpoint_deliveries",
     unit: "{try}",
     description: "Tries to take a checkpoint outside the database, by place and what came of it",
-    labels: { sink: ["file", "http"], result: ["delivered", "failed", "differs"] },
+    labels: { sink: ["file", "http", "tsa"], result: ["delivered", "failed", "differs"] },
   },
   upkeepFailures: {
     kind: "counter",

@@ -1,4 +1,4 @@
-import { type CheckpointSink, copyOf } from "../domain/checkpoint-sink.ts";
+import { type CheckpointSink, copyOf, type Delivery } from "../domain/checkpoint-sink.ts";
 import type { EvidenceStore } from "../domain/evidence-store.ts";
 import type { Observer } from "../domain/observation.ts";
 
@@ -32,15 +32,18 @@ export class DeliverCheckpoints {
       const checkpoint = await evidence.takeDelivery(sink.name, leaseMs);
       if (checkpoint === undefined) return;
       const seen = { type: "checkpoint_delivery", sink: sink.kind, day: checkpoint.day } as const;
+      let delivery: Delivery;
       try {
-        const result = await sink.deliver(copyOf(checkpoint), signal);
-        observer.observe({ ...seen, result });
-        if (result === "differs") return;
+        delivery = await sink.deliver(copyOf(checkpoint), signal);
       } catch (cause) {
         if (!signal.aborted) observer.observe({ ...seen, result: "failed", cause });
         return;
       }
-      await evidence.delivered(sink.name, checkpoint.day);
+      const token = typeof delivery === "string" ? undefined : delivery.token;
+      const result = typeof delivery === "string" ? delivery : "delivered";
+      observer.observe({ ...seen, result });
+      if (result === "differs") return;
+      await evidence.delivered(sink.name, checkpoint.day, token);
     }
   }
 }

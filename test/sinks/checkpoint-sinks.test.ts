@@ -51,7 +51,8 @@ function delivering(sinks: readonly CheckpointSink[]) {
   return { once: () => deliver.once(never), results };
 }
 
-const fileSink = (name: string) => openCheckpointSinks({ sinks: [name], headersFile: undefined });
+const fileSink = (name: string) =>
+  openCheckpointSinks({ sinks: [name], headersFile: undefined, tsaCaFile: undefined });
 
 test("a file gets a line for each, once, however many replicas are at it, and is read back", async () => {
   const path = join(folder, "checkpoints.jsonl");
@@ -105,7 +106,9 @@ test("an endpoint gets each in turn with the credentials of its origin; a failur
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const headersFile = join(folder, "headers.json");
   writeFileSync(headersFile, JSON.stringify({ [origin]: { authorization: "Bearer b1" } }));
-  const run = delivering(openCheckpointSinks({ sinks: [`${origin}/checkpoints`], headersFile }));
+  const run = delivering(
+    openCheckpointSinks({ sinks: [`${origin}/checkpoints`], headersFile, tsaCaFile: undefined }),
+  );
   const [first, second, third] = copies;
   await run.once();
   await run.once();

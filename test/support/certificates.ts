@@ -34,13 +34,13 @@ export class CertificateAuthority implements Disposable {
     this.cert = readFileSync(this.certFile, "utf8");
   }
 
-  /** @param subjectAltName as openssl writes it, e.g. "DNS:payments.bank,URI:spiffe://bank/payments"; days: of life from now, negative for past */
-  issue(name: string, subjectAltName: string, days = 2, keyKind = "ec"): CertificateAndKey {
+  /** @param subjectAltName as openssl writes it, e.g. "DNS:payments.bank,URI:spiffe://bank/payments"; days: of life from now, negative for past; extensions: further lines of openssl's */
+  issue(name: string, subjectAltName: string, days = 2, keyKind = "ec", extensions = ""): CertificateAndKey {
     const [certFile, keyFile, requestFile, extensionFile] = ["pem", "key", "csr", "ext"].map((suffix) =>
       join(this.directory, `${name}.${suffix}`),
     ) as [string, string, string, string];
     openssl("req", ...newKey(keyFile, keyKind), "-out", requestFile, "-subj", `/CN=${name}`);
-    writeFileSync(extensionFile, `subjectAltName=${subjectAltName}\n`);
+    writeFileSync(extensionFile, `subjectAltName=${subjectAltName}\n${extensions}\n`);
     const authority = ["-CA", this.certFile, "-CAkey", this.#keyFile, "-CAcreateserial"];
     const life = ["-days", String(days)];
     openssl(

@@ -70,7 +70,7 @@ export function everyObservation(): Observation[] {
       (statement) => ({ type: "statement_repeated", statement, calls: 20 }) as const,
     ),
     { type: "checkpoint_missing", day: "2026-11-22" },
-    ...(["file", "http"] as const).flatMap((sink) =>
+    ...(["file", "http", "tsa"] as const).flatMap((sink) =>
       (["delivered", "failed", "differs"] as const).map(
         (result) => ({ type: "checkpoint_delivery", sink, day: "2026-11-22", result }) as const,
       ),
