@@ -14,8 +14,9 @@ import { type ExitCode, type Output, readInput, type VerifyCall, verify } from "
 const usage = `npm run evidence -- <signature id> [--out <directory>] [--as <your name>]
     writes signature-<id>.json, which anyone can verify, and signature-<id>.txt for people; that you did stands in
     the log of acts (npm run admin -- acts), with your login at the database
-npm run evidence -- verify <file.json> [--jwks <file>] [--text <file.txt>]
-    checks a pack offline, and the text beside it; with the bank's JWK set, that it is the bank's
+npm run evidence -- verify <file.json> [--jwks <file>] [--text <file.txt>] [--tsa-ca <file.pem>]
+    checks a pack offline, and the text beside it; with the bank's JWK set, that it is the bank's; with the
+    certificates of time-stamp authorities, when its checkpoints existed
 npm run evidence -- destination <file.json>
     reads a phone number from standard input, and says to which challenges of the pack it belongs
 npm run evidence -- audit [--expect <hash>]
@@ -67,9 +68,9 @@ type Call =
 
 function parse(args: readonly string[]): Call | undefined {
   try {
-    const names = ["out", "jwks", "text", "expect", "as"] as const;
+    const names = ["out", "jwks", "text", "expect", "as", "tsa-ca"] as const;
     const text = { type: "string" } as const;
-    const options = { out: text, jwks: text, text, expect: text, as: text };
+    const options = { out: text, jwks: text, text, expect: text, as: text, "tsa-ca": text };
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [first = "", second, ...rest] = positionals;
     const { out, jwks, expect } = values;
@@ -77,8 +78,9 @@ function parse(args: readonly string[]): Call | undefined {
       names.every((name) => values[name] === undefined || allowed.includes(name));
     if (rest.length > 0) return undefined;
     if (first === "verify") {
-      const isCall = second !== undefined && given("jwks", "text");
-      return isCall ? { command: "verify", file: second, jwks, text: values.text } : undefined;
+      const isCall = second !== undefined && given("jwks", "text", "tsa-ca");
+      const tsaCa = values["tsa-ca"];
+      return isCall ? { command: "verify", file: second, jwks, text: values.text, tsaCa } : undefined;
     }
     if (first === "destination")
       return second && given() ? { command: "destination", file: second } : undefined;

@@ -3,11 +3,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { bundleVerifier } from "../../.deploy/bundle.ts";
 import { packFile } from "../../src/domain/evidence-pack.ts";
 import { evidenceText } from "../../src/domain/evidence-text.ts";
-import { aPack } from "../support/evidence-pack.ts";
+import { checkpointHash } from "../../src/domain/seal-statement.ts";
+import { grantedToken, timeStampRequest } from "../../src/sinks/time-stamp-request.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { aPack, receiptKey } from "../support/evidence-pack.ts";
+import { signPack } from "../support/signing.ts";
+import { answerOf, forTimeStamps } from "../support/tsa-double.ts";
 
 // Far from node_modules: what is not in the file is not there.
 const folder = mkdtempSync(join(tmpdir(), "signature-router-verify-"));
@@ -23,6 +28,28 @@ async function verify(...args: string[]) {
     (error: { code: number; stdout: string }) => ({ code: error.code, stdout: error.stdout }),
   );
 }
+
+test("it checks time stamps, too", async () => {
+  const ca = new CertificateAuthority("TSA CA");
+  onTestFinished(() => ca[Symbol.dispose]());
+  const signer = ca.issue("tsa", "DNS:tsa.example", 2, "ec", forTimeStamps);
+  const checkpoints = pack.checkpoints.map((checkpoint) => {
+    const bytes = (hex: string) => Buffer.from(hex, "hex");
+    const { digest, previous } = checkpoint;
+    const hash = checkpointHash({ ...checkpoint, digest: bytes(digest), previous: bytes(previous) });
+    const token = grantedToken(answerOf(timeStampRequest(hash, Buffer.of(0x51)), signer)).toString("hex");
+    return { ...checkpoint, timestamps: [{ sink: "rfc3161+https://tsa.example/", token }] };
+  });
+  const stamped = signPack({ ...pack, checkpoints }, receiptKey);
+  writeFileSync(join(folder, "stamped.json"), packFile(stamped));
+  const checked = await verify("stamped.json", "--tsa-ca", ca.certFile);
+  expect(checked).toEqual({ code: 0, stdout: expect.stringMatching(/existed at \S+Z, says rfc3161/) });
+  expect((await verify("stamped.json")).stdout).toContain("time stamps present, not checked");
+  const foreign = new CertificateAuthority("Foreign CA");
+  onTestFinished(() => foreign[Symbol.dispose]());
+  expect((await verify("stamped.json", "--tsa-ca", foreign.certFile)).code).toBe(1);
+  expect((await verify("stamped.json", "--tsa")).code).toBe(2);
+});
 
 test("a pack is checked by one file, which imports Node's own modules alone", async () => {
   const code = readFileSync(join(folder, "verify.mjs"), "utf8");
