@@ -109,6 +109,7 @@ describe("the receipt", () => {
     replica.kill();
     const other = service.replica();
     // What comes later changes nothing about it.
+    await sql`update challenge set calls = 2 where id = ${challengeId}`;
     await other.recordReceipt.execute(aReceipt(challengeId, sid));
     // A call whose answer was lost: it may have made a message of its own.
     await sql`update challenge set calls = 2 where id = ${challengeId}`;
