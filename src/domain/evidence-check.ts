@@ -36,30 +36,56 @@ const sealsOf = (pack: EvidencePack): Seal[] =>
     signature: bytes(seal.signature),
   }));
 
+/** One thing that is looked at in a pack, and the first that does not fit about it. */
+export interface PackCheck {
+  readonly name: (typeof packCheckNames)[number];
+  readonly fault: string | undefined;
+}
+
+/** In the order in which faults count: what comes first explains what comes after it. */
+export const packCheckNames = [
+  ...(["keys", "timeline", "seals", "checkpoints", "receipt", "content"] as const),
+  ...(["facts", "signed", "windows"] as const),
+] as const;
+
 /**
- * The first thing in a pack that does not fit, undefined where all fits. Keys that the pack brings along show
- * that it is of one piece; only against the bank's published keys is it shown to be the bank's.
+ * What there is to check in a pack, and what does not fit. Keys that the pack brings along show that it is of one
+ * piece; only against the bank's published keys is it shown to be the bank's.
  * @param published the bank's JWK set, where there is one to compare with
  */
+export async function packChecks(pack: EvidencePack, published?: readonly PublicJwk[]): Promise<PackCheck[]> {
+  const keys: Keys = new Map(pack.keys.map((key) => [key.kid, Buffer.from(key.x, "base64url")]));
+  const find: Record<PackCheck["name"], () => string | undefined | Promise<string | undefined>> = {
+    keys: () => keysFault(pack, published),
+    timeline: () => timelineFault(pack),
+    seals: () => sealsFault(pack, keys),
+    checkpoints: () => checkpointsFault(pack, keys),
+    receipt: () => receiptFault(contextOf(pack), pack.receipt, keys),
+    content: () => contentFault(pack),
+    facts: () => compareWithEvents(shownIn(pack), pack.events).differences[0],
+    signed: () => signedFault(pack, keys),
+    // What the bank publishes of its keys counts, not what whoever made the pack says of them.
+    windows: () =>
+      windowFault(pack, new Map([...pack.keys, ...(published ?? [])].map((key) => [key.kid, key]))),
+  };
+  const checks: PackCheck[] = [];
+  for (const name of packCheckNames) {
+    try {
+      checks.push({ name, fault: await find[name]() });
+    } catch {
+      // A forged timeline may fit its own hashes and yet hold no JSON.
+      checks.push({ name, fault: "a part of the pack cannot be read" });
+    }
+  }
+  return checks;
+}
+
+/** The first thing in a pack that does not fit, undefined where all fits. */
 export async function packFault(
   pack: EvidencePack,
   published?: readonly PublicJwk[],
 ): Promise<string | undefined> {
-  const foreign = keysFault(pack, published);
-  if (foreign !== undefined) return foreign;
-  const keys: Keys = new Map(pack.keys.map((key) => [key.kid, Buffer.from(key.x, "base64url")]));
-  // What the bank publishes of its keys counts, not what whoever made the pack says of them.
-  const told = new Map([...pack.keys, ...(published ?? [])].map((key) => [key.kid, key]));
-  return (
-    timelineFault(pack) ??
-    (await sealsFault(pack, keys)) ??
-    (await checkpointsFault(pack, keys)) ??
-    (await receiptFault(contextOf(pack), pack.receipt, keys)) ??
-    contentFault(pack) ??
-    compareWithEvents(shownIn(pack), pack.events).differences[0] ??
-    (await signedFault(pack, keys)) ??
-    windowFault(pack, told)
-  );
+  return (await packChecks(pack, published)).find(({ fault }) => fault !== undefined)?.fault;
 }
 
 function keysFault({ keys }: EvidencePack, published: readonly PublicJwk[] | undefined): string | undefined {
