@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { packFault } from "../../src/domain/evidence-check.ts";
 import { type EvidencePack, packFile, parsePack } from "../../src/domain/evidence-pack.ts";
 import { jwks, type PublicJwk } from "../../src/domain/receipt.ts";
-import { aPack, receiptKey } from "../support/evidence-pack.ts";
-import { signPack } from "../support/signing.ts";
+import { changedPack, flipped, leaves, resignedChanges, setAt, valueAt } from "../support/changed-packs.ts";
+import { aPack } from "../support/evidence-pack.ts";
 
 const pack = await aPack();
 const file = packFile(pack).toString();
@@ -14,33 +14,8 @@ async function faultIn(text: string): Promise<string | undefined> {
   return "fault" in parsed ? parsed.fault : await packFault(parsed.pack);
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: Mutable<T[K]> };
-
-/** The pack after a change, its own signature as it was, or made again by whoever holds the key. */
-function changed(change: (pack: Mutable<EvidencePack>) => void, resigned = false): string {
-  const copy = structuredClone(pack) as Mutable<EvidencePack>;
-  change(copy);
-  const { signed: _, ...content } = copy as EvidencePack;
-  return packFile(resigned ? signPack(content, receiptKey) : (copy as EvidencePack)).toString();
-}
-
-/** Every place in a part of the pack where a byte can be changed, as path and value. */
-function leaves(value: unknown, path: readonly (string | number)[]): (readonly (string | number)[])[] {
-  if (typeof value !== "object" || value === null) return [path];
-  return Object.entries(value).flatMap(([name, inner]) =>
-    leaves(inner, [...path, Array.isArray(value) ? Number(name) : name]),
-  );
-}
-
-/** The same value with one bit of one character flipped, a number or a boolean with another one. */
-function flipped(value: unknown, at: number, bit: number): unknown {
-  if (typeof value === "boolean") return !value;
-  if (typeof value === "number") return value + 1;
-  const text = String(value);
-  const index = at % text.length;
-  const character = String.fromCharCode(text.charCodeAt(index) ^ (1 << bit));
-  return text.slice(0, index) + character + text.slice(index + 1);
-}
+const changed = (change: Parameters<typeof changedPack>[1], resigned = false) =>
+  changedPack(pack, change, resigned);
 
 describe("a pack", () => {
   test("fits as it was exported, with and without the published keys", async () => {
@@ -65,17 +40,16 @@ describe("a pack", () => {
     } as const;
     const places = Object.keys(parts).flatMap((part) => leaves(pack[part as keyof EvidencePack], [part]));
     const flips = fc.record({
-      place: fc.constantFrom(...places.filter((path) => at(pack, path) !== null && at(pack, path) !== "")),
+      place: fc.constantFrom(
+        ...places.filter((path) => valueAt(pack, path) !== null && valueAt(pack, path) !== ""),
+      ),
       index: fc.nat({ max: 2000 }),
       bit: fc.integer({ min: 0, max: 6 }),
     });
     await fc.assert(
       fc.asyncProperty(flips, async ({ place, index, bit }) => {
         const fault = await faultIn(
-          changed((copy) => {
-            const parent = at(copy, place.slice(0, -1)) as Record<string | number, unknown>;
-            parent[place.at(-1) ?? ""] = flipped(parent[place.at(-1) ?? ""], index, bit);
-          }),
+          changed((copy) => setAt(copy, place, flipped(valueAt(copy, place), index, bit))),
         );
         expect(fault).toMatch(parts[place[0] as keyof typeof parts]);
       }),
@@ -90,103 +64,21 @@ describe("a pack", () => {
       ["seals", 0, "signature"],
       ["checkpoints", 0, "digest"],
     ]) {
-      const value = String(at(pack, path));
+      const value = String(valueAt(pack, path));
       for (let index = 0; index < value.length; index += 1) {
-        const text = changed((copy) => {
-          const parent = at(copy, path.slice(0, -1)) as Record<string | number, unknown>;
-          parent[path.at(-1) ?? ""] = flipped(value, index, 0);
-        });
+        const text = changed((copy) => setAt(copy, path, flipped(value, index, 0)));
         expect(await faultIn(text)).toBeDefined();
       }
     }
   });
 
   // By somebody with the receipt key but without the power to change what was signed before.
-  test.each([
-    [
-      "a cut tail",
-      (copy: Mutable<EvidencePack>) => void copy.events.pop(),
-      "event 5 is missing: the tail was cut, the seal over 5 events shows that there were more",
-    ],
-    [
-      "a missing event",
-      (copy: Mutable<EvidencePack>) => void copy.events.splice(1, 1),
-      "event 2 is missing: number 3 stands in its place",
-    ],
-    [
-      "a missing last seal",
-      (copy: Mutable<EvidencePack>) => void copy.seals.pop(),
-      "the seal over events 5 to 5 is missing",
-    ],
-    [
-      "no seals at all",
-      (copy: Mutable<EvidencePack>) => void copy.seals.splice(0),
-      "the seal over the end of the signature is missing",
-    ],
-    [
-      "a cut end",
-      (copy: Mutable<EvidencePack>) => {
-        copy.events.splice(3);
-        copy.seals.splice(0);
-      },
-      "the signature is completed, and no event says so: the end of the timeline was cut off",
-    ],
-    [
-      "another status",
-      (copy: Mutable<EvidencePack>) => {
-        copy.signature.status = "aborted";
-      },
-      "the status is aborted, and event 4 is SIGNATURE_COMPLETED",
-    ],
-    [
-      "no checkpoint",
-      (copy: Mutable<EvidencePack>) => void copy.checkpoints.splice(0),
-      "the checkpoint of 2026-11-22, the day of the seal over 4 events, is missing",
-    ],
-    [
-      "a day from which a seal was removed",
-      (copy: Mutable<EvidencePack>) => void copy.checkpoints[0]?.inclusions[0]?.path.pop(),
-      "the seal over 4 events does not lead to the checkpoint of 2026-11-22: a seal of that day was changed, added or removed",
-    ],
-    [
-      "no receipt",
-      (copy: Mutable<EvidencePack>) => {
-        copy.receipt = null;
-      },
-      "the receipt of the completion is missing",
-    ],
-    [
-      "another caller",
-      (copy: Mutable<EvidencePack>) => {
-        copy.signature.caller = "cards";
-      },
-      "the receipt says something else than the events about aud",
-    ],
-    [
-      "another amount",
-      (copy: Mutable<EvidencePack>) => {
-        (copy.transaction as { amount: { units: string } }).amount.units = "13";
-      },
-      "the transaction was changed: its digest is not the one that was signed",
-    ],
-    [
-      "another text",
-      (copy: Mutable<EvidencePack>) => {
-        const [challenge] = copy.challenges;
-        if (challenge) challenge.text = `${challenge.text} `;
-      },
-      "the text of challenge 0190b0c0-0000-7000-9000-0000000000c1 was changed",
-    ],
-    [
-      "a report whose proof did not fit",
-      (copy: Mutable<EvidencePack>) => {
-        for (const receipt of copy.provider_receipts) receipt.proof_fits = false;
-      },
-      "provider receipt 1 was changed before the export: its proof did not fit",
-    ],
-  ])("with %s names it, even under a new signature of its own", async (_, change, fault) => {
-    expect(await faultIn(changed(change, true))).toBe(fault);
-  });
+  test.each(resignedChanges)(
+    "with %s names it, even under a new signature of its own",
+    async (_, change, fault) => {
+      expect(await faultIn(changed(change, true))).toBe(fault);
+    },
+  );
 
   test("exported on the day of its seals needs no checkpoint yet", async () => {
     const text = changed((copy) => {
@@ -292,7 +184,3 @@ describe("a pack", () => {
     );
   });
 });
-
-function at(value: unknown, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>((inner, name) => (inner as Record<string | number, unknown>)[name], value);
-}
