@@ -1,7 +1,17 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { guardedModules, guardedSource } from "../src/postgres/driver-guard.ts";
+import { bundleEvidencePage } from "./evidence-page.ts";
 
 // `node .deploy/bundle.ts [folder] [source maps]`, by default dist and dist/source-maps: the service and its
 // commands as plain JavaScript that needs Node and nothing else. A module per command; what they share and what is
@@ -86,8 +96,8 @@ function notices({ inputs }: Metafile): string {
   return `${texts.join(`\n\n${"-".repeat(78)}\n\n`)}\n`;
 }
 
-/** The check of a pack as one module that needs Node and nothing beside it, for whoever was given a pack. */
-export async function bundleVerifier(file: string): Promise<void> {
+/** The check of a pack as one module that needs Node and nothing beside it. Answers its size in bytes. */
+export async function bundleVerifier(file: string): Promise<number> {
   await build({
     absWorkingDir: root,
     entryPoints: ["src/verify.ts"],
@@ -99,11 +109,13 @@ export async function bundleVerifier(file: string): Promise<void> {
     legalComments: "none",
     logLevel: "warning",
   });
+  return statSync(file).size;
 }
 
 if (import.meta.main) {
   const [folder = "dist", sourceMaps = join(folder, "source-maps")] = process.argv.slice(2);
   const sizes = await bundle(resolve(folder), resolve(sourceMaps));
-  await bundleVerifier(join(resolve(folder), "verify.mjs"));
+  sizes.set("verify.mjs", await bundleVerifier(join(resolve(folder), "verify.mjs")));
+  sizes.set("verify.html", await bundleEvidencePage(join(resolve(folder), "verify.html")));
   for (const [name, bytes] of sizes) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${name}`);
 }

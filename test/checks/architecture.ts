@@ -22,6 +22,7 @@ const layers: Readonly<Record<string, readonly string[] | "everything">> = {
   sinks: ["domain"],
   vault: [],
   sandbox: [],
+  "evidence-page": ["domain"],
   gen: [],
   // It judges the database's address as those who connect to it.
   config: ["domain", "postgres"],
@@ -52,6 +53,13 @@ const ambient = new Set([
   ...["Date.now", "performance.now", "Math.random", "AbortSignal.timeout", "crypto.randomUUID"],
 ]);
 
+/** What the page that checks packs must not even name: it runs in a browser and sends nothing. */
+const connections = new Set([
+  ...["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "RTCPeerConnection", "Worker"],
+  ...["sendBeacon", "localStorage", "sessionStorage", "indexedDB", "caches", "cookie", "eval", "Function"],
+  ...["innerHTML", "outerHTML", "insertAdjacentHTML"],
+]);
+
 /** Tools load these by their default export. */
 const loadedByTools = new Set([
   "test/vitest.config.ts",
@@ -68,6 +76,7 @@ export function architectureFaults(root: string): string[] {
     ...files.flatMap((file) => [
       ...importFaults(file, production),
       ...purityFaults(file),
+      ...pageFaults(file),
       ...environmentFaults(file),
       ...moduleFaults(file),
       ...nameFaults(file),
@@ -112,6 +121,20 @@ function purityFaults({ path, imports, nodes, lineOf }: SourceFile): string[] {
     return name === undefined ? [] : [`${path}:${lineOf(node)} uses ${name}, which has to be injected`];
   });
   return [...foreign, ...impure];
+}
+
+function pageFaults({ path, imports, nodes, lineOf }: SourceFile): string[] {
+  if (layerOf(path) !== "evidence-page") return [];
+  const foreign = imports
+    .filter(({ ours }) => !ours)
+    .map(({ target, line }) => `${path}:${line} imports ${target}, which no browser has`);
+  const named = nodes.flatMap(({ node }) => {
+    const name = nameOf(node);
+    return name !== undefined && connections.has(name)
+      ? [`${path}:${lineOf(node)} uses ${name}, and the page sends and keeps nothing`]
+      : [];
+  });
+  return [...foreign, ...named];
 }
 
 /** The name under which a node reaches for time, chance or the world. */
