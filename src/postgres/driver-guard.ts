@@ -119,6 +119,28 @@ const openingMends: readonly Mend[] = [
   },
 ];
 
+const arrivalMends: readonly Mend[] = [
+  {
+    // A peer that takes the connection and closes it without an answer, as a load balancer without a server behind it
+    // does: a new connection waited for its first query for ever, and made hundreds of connections a second.
+    line: `    if (initial)
+      return reconnect()
+`,
+    by: `    if (initial && !hadError && !terminated)
+      error(Errors.connection('CONNECTION_CLOSED', options, socket))
+    if (initial)
+      return reconnect()
+`,
+  },
+  {
+    // A host that is switched off answers nothing; the next one was never asked.
+    line: `    errored(Errors.connection('CONNECT_TIMEOUT', options, socket))
+    socket.destroy()
+`,
+    by: "    socket.destroy(Errors.connection('CONNECT_TIMEOUT', options, socket))\n",
+  },
+];
+
 const optionMends: readonly Mend[] = [
   {
     line: "    onnotice        : o.onnotice,\n",
@@ -155,7 +177,7 @@ const queryMends: readonly Mend[] = [
 ];
 
 const mends: Readonly<Record<string, readonly Mend[]>> = {
-  connection: [...connectionMends, ...openingMends],
+  connection: [...connectionMends, ...openingMends, ...arrivalMends],
   index: optionMends,
   query: queryMends,
 };

@@ -37,7 +37,10 @@ const ways: Readonly<Record<string, Explanation>> = {
     "see the server's log; a proxy or a port of another service does that, too",
   ],
   EPIPE: ["it cut the connection", "see the server's log"],
-  CONNECTION_CLOSED: ["it closed the connection", "see the server's log; it may be restarting"],
+  CONNECTION_CLOSED: [
+    "it closed the connection",
+    "see the server's log; it may be restarting. A proxy without a server behind it does that, too, or a port of another service",
+  ],
   CONNECTION_ENDED: ["the connection was given up", "repeat"],
   CONNECTION_DESTROYED: ["none of its hosts is a primary", "name the primary too, or promote a stand-by"],
   ENOENT: ["there is no such Unix socket", "start PostgreSQL, or correct the directory"],

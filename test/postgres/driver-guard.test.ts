@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
@@ -104,4 +106,67 @@ test("a result has no holes after a statement that failed past its first row", a
     const rows = await sql`select 7 as x`;
     expect([rows.length, [...rows]]).toEqual([1, [{ x: 7 }]]);
   }
+});
+
+/** Takes each connection and answers its first bytes with nothing but an end; or with silence. */
+async function uselessServer(
+  answer: "end" | "silence",
+): Promise<{ port: number; connections: () => number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => undefined));
+    socket.once("data", () => (answer === "end" ? socket.end() : undefined));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (server.address() as AddressInfo).port, connections: () => sockets.size };
+}
+
+test("a peer that closes each connection without a word ends the query, after one connection", async () => {
+  const { port, connections } = await uselessServer("end");
+  const sql = postgres(`postgres://nobody@127.0.0.1:${port}/none`, { max: 1, backoff: () => 0 });
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  for (let asked = 1; asked <= 3; asked += 1) {
+    await expect(sql`select 1`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(connections()).toBe(asked);
+  }
+});
+
+test.each(["end", "silence"] as const)(
+  "a first host of which nothing comes but %s is passed over",
+  async (answer) => {
+    const { port } = await uselessServer(answer);
+    const { hostname, port: real, username, password, pathname } = new URL(url);
+    const sql = postgres({
+      host: ["127.0.0.1", hostname],
+      port: [port, Number(real)],
+      username,
+      password,
+      database: pathname.slice(1),
+      max: 1,
+      connect_timeout: 0.2,
+      target_session_attrs: "primary",
+      backoff: () => 0,
+    });
+    onTestFinished(() => sql.end({ timeout: 0 }));
+    expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
+  },
+);
+
+test("of several hosts that close each connection without a word, none is asked for ever", async () => {
+  const [one, other] = [await uselessServer("end"), await uselessServer("end")];
+  const sql = postgres({
+    host: ["127.0.0.1", "127.0.0.1"],
+    port: [one.port, other.port],
+    max: 1,
+    backoff: () => 0,
+    target_session_attrs: "primary",
+  });
+  onTestFinished(() => sql.end({ timeout: 0 }));
+  await expect(sql`select 1`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+  expect([one.connections(), other.connections()]).toEqual([1, 1]);
 });
