@@ -116,8 +116,10 @@ function databaseRisks({ url, migrationUrl }: Config["database"]): Judgement[] {
   ];
 }
 
+/** As the system reads a host, which takes "0" and "0x0" for 0.0.0.0, too. */
 function isEverywhere(host: string): boolean {
-  return /^(0+(\.0+){0,3}|[0:]*:[0:]*)$/.test(host);
+  const name = URL.parse(`http://${host.includes(":") ? `[${host}]` : host}`)?.hostname;
+  return name === "0.0.0.0" || name === "[::]" || name === "[::ffff:0:0]";
 }
 
 /** A file that is not there is said elsewhere. */

@@ -62,6 +62,10 @@ const risks: readonly (readonly [name: string, variable: string, set: Record<str
     ],
     ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "0.0.0.0:9464" }],
     ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "[::]:9464" }],
+    ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "[0::0]:9464" }],
+    ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "[::ffff:0:0]:9464" }],
+    ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "0:9464" }],
+    ["ops-on-all-interfaces", "OPS_LISTEN", { OPS_LISTEN: "0x0.0:9464" }],
     ["unverified-tls", "NODE_TLS_REJECT_UNAUTHORIZED", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }],
     ["inspector", "NODE_OPTIONS", { NODE_OPTIONS: "--no-warnings --inspect=0.0.0.0:9229" }],
     [
