@@ -1,5 +1,5 @@
 import { isCurrencyCode } from "./currencies.ts";
-import { folded, isCalling, isMoneyWord, isMultiplier, spelledDigits } from "./number-words.ts";
+import { folded, isCalling, isMoneyWord, isMultiplier, isQuantity, spelledDigits } from "./number-words.ts";
 
 // A payee or a description that holds a telephone number or an amount makes the bank's message somebody else's
 // ("FRAUDE? Llame al 911234567 ya"). What reads as one is hidden: ".." stands for it, with the last four digits of a
@@ -194,7 +194,10 @@ function amountRanges(tokens: readonly Token[]): Range[] {
 /** The end of the number that begins here: digits with single signs between them, or one word. */
 function numberEnd(tokens: readonly Token[], at: number): number {
   const token = tokens[at]!;
-  if (token.kind === "word") return spelledDigits(folded(token.text)) > 0 ? at + 1 : at;
+  if (token.kind === "word") {
+    const word = folded(token.text);
+    return spelledDigits(word) > 0 || isQuantity(word) ? at + 1 : at;
+  }
   if (token.kind !== "digits") return at;
   let end = at + 1;
   while (/^[.,' ]$/.test(tokens[end]?.text ?? "") && tokens[end + 1]?.kind === "digits") {

@@ -43,6 +43,13 @@ export function spelledDigits(word: string): number {
   return digitsOf.get(word) ?? 0;
 }
 
+const quantities = new Set(words("un mil millon medio hundred thousand million half"));
+
+/** Of a folded word: a number of money that is no digit of a telephone number, as in "mil euros". */
+export function isQuantity(word: string): boolean {
+  return quantities.has(word);
+}
+
 const calling = new Set(
   words(`llame llama llamar llamad llamanos llamenos llamando marque marca marcar telefono telefonos tel telf tlf tfno
     tfn movil fijo whatsapp wasap sms envie enviar responda call calling dial phone telephone text ring contact
@@ -56,7 +63,8 @@ export function isCalling(word: string): boolean {
 
 const moneyWords = new Set(
   words(`euro euros eur dolar dolares dollar dollars pesos libras pounds pound yenes yen centimos centimo centavos cent
-    cents cts pavos bucks usd soles reales francos rublos`),
+    cents cts pavos bucks usd soles reales francos rublos rubles colones quetzales lempiras cordobas balboas guaranies
+    bolivares bolivianos rupias rupees yuanes yuan zloty zlotys`),
 );
 const moneyStems = words(
   "евро руб долл гривен тенге دينار درهم ريال ليرة يورو دولار جنيه 元 円 圆 원 บาท रुपय",
@@ -67,7 +75,7 @@ export function isMoneyWord(word: string): boolean {
   return moneyWords.has(folded(word)) || moneyStems.some((stem) => word.toLowerCase().startsWith(stem));
 }
 
-const multipliers = new Set(words("mil miles millon millones million millions thousand k m mm de of"));
+const multipliers = new Set(words("mil miles millon millones million millions hundred thousand k m mm de of"));
 
 /** What may stand between a number and its currency. */
 export function isMultiplier(word: string): boolean {

@@ -17,16 +17,24 @@ export interface ShownText {
  */
 export function shownText(text: string): ShownText {
   const shown = hidden(plainText(text));
-  const tells = /[\p{L}\p{N}]/u.test(shown);
-  return tells
+  return tells(shown)
     ? { text: shown, ownScript: measure(shown).encoding === "UCS-2" }
     : { text: "", ownScript: false };
 }
 
-/** What a caller should know of a text: something is hidden in it, or its letters are of scripts that do not mix. */
+/**
+ * What a caller should know of a text: something is hidden in it or nothing of it can be shown, or its letters are of
+ * scripts that do not mix.
+ */
 export function judgeText(text: string): { readonly altered: boolean; readonly mixedScripts: boolean } {
   const plain = plainText(text);
-  return { altered: hidden(plain) !== plain, mixedScripts: mixesScripts(text) };
+  const shown = hidden(plain);
+  const lost = /\S/u.test(text) && !tells(shown);
+  return { altered: shown !== plain || lost, mixedScripts: mixesScripts(text) };
+}
+
+function tells(shown: string): boolean {
+  return /[\p{L}\p{N}]/u.test(shown);
 }
 
 /** In the script that it goes out in, without what is not to be seen. */

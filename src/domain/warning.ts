@@ -7,7 +7,7 @@ export const warnings = [
   /** Letters of scripts that no language writes together, as in a name that imitates another. */
   "payee_mixed_scripts",
   "description_mixed_scripts",
-  /** A telephone number, an amount, a link or a number like a code is not shown as it came. */
+  /** A telephone number, an amount, a link or a number like a code is not shown as it came, or nothing is left to show. */
   "payee_altered",
   "description_altered",
 ] as const;

@@ -42,6 +42,18 @@ describe("a telephone number", () => {
   });
 });
 
+test.each(["\u{1f44d}".repeat(3), "\u{1f1ea}\u{1f1fa}", "\u2788\u2780", "--", "@\u202e#"])(
+  "of which nothing can be shown is told to the caller: %j",
+  (text) => {
+    expect(shownText(text).text).toBe("");
+    expect(judgeText(text).altered).toBe(true);
+  },
+);
+
+test("that is not there is not altered", () => {
+  expect(judgeText("").altered).toBe(false);
+});
+
 describe("an amount", () => {
   test.each([
     ["سوق 5,00 EUR", "سوق .."],
@@ -59,6 +71,12 @@ describe("an amount", () => {
     ["Mercado 5 euros", "Mercado .."],
     ["Mercado cinco euros", "Mercado .."],
     ["Mercado 5 mil euros", "Mercado .."],
+    ["Mercado mil euros", "Mercado .."],
+    ["Mercado un euro", "Mercado .."],
+    ["Mercado un millón de pesos", "Mercado .."],
+    ["Market one hundred thousand dollars", "Market .."],
+    ["Mercado 5 colones", "Mercado .."],
+    ["Mercado cinco quetzales", "Mercado .."],
     ["Mercado 5 millones de dólares", "Mercado .."],
     ["Mercado 5 000 EUR", "Mercado .."],
     ["Mercado 12.50", "Mercado .."],
@@ -93,6 +111,7 @@ test.each([
     "Real 2000",
   ],
   ...["Canal 9", "Studio 54", "Garaje 24/7", "ALL IN ONE SL", "Bar 1984"],
+  ...["Mil Hojas SL", "Un Sol SL", "Media Markt", "Half Moon Bay", "Tres Coronas"],
 ])("what is neither stays: %s", (text) => {
   expect(shownText(text)).toEqual({ text, ownScript: false });
   expect(judgeText(text)).toEqual({ altered: false, mixedScripts: false });

@@ -403,7 +403,7 @@ export const Warning = {
   DESCRIPTION_MIXED_SCRIPTS: 4,
 
   /**
-   * A telephone number, an amount, a link or a number like a code is not shown as it came.
+   * A telephone number, an amount, a link or a number like a code is not shown as it came, or nothing of it can be shown.
    *
    * @generated from enum value: WARNING_PAYEE_ALTERED = 5;
    */
