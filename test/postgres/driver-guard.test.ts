@@ -140,13 +140,8 @@ test.each(["end", "silence"] as const)(
   "a first host of which nothing comes but %s is passed over",
   async (answer) => {
     const { port } = await uselessServer(answer);
-    const { hostname, port: real, username, password, pathname } = new URL(url);
-    const sql = postgres({
-      host: ["127.0.0.1", hostname],
-      port: [port, Number(real)],
-      username,
-      password,
-      database: pathname.slice(1),
+    const hosts = url.replace(new URL(url).host, (host) => `127.0.0.1:${port},${host}`);
+    const sql = postgres(hosts, {
       max: 1,
       connect_timeout: 0.2,
       target_session_attrs: "primary",
@@ -159,9 +154,7 @@ test.each(["end", "silence"] as const)(
 
 test("of several hosts that close each connection without a word, none is asked for ever", async () => {
   const [one, other] = [await uselessServer("end"), await uselessServer("end")];
-  const sql = postgres({
-    host: ["127.0.0.1", "127.0.0.1"],
-    port: [one.port, other.port],
+  const sql = postgres(`postgres://nobody@127.0.0.1:${one.port},127.0.0.1:${other.port}/none`, {
     max: 1,
     backoff: () => 0,
     target_session_attrs: "primary",
