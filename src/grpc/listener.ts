@@ -34,6 +34,8 @@ export interface ListenerOptions {
   readonly observe: Observe;
   readonly readMaxBytes: number;
   readonly writeMaxBytes: number;
+  /** Of a request's headers as HTTP/2 counts them. */
+  readonly headerBytes: number;
   /** How long a request that is no stream may take to arrive. */
   readonly bodyTimeoutMs: number;
   readonly quotas: Quotas;
@@ -122,6 +124,12 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     const { session } = stream;
     // Its connection has ended with it.
     if (session === undefined || stream.destroyed) return;
+    // HTTP/2 holds a client to the limit only once it has acknowledged the settings.
+    if (sizeOf(rawHeaders) > options.headerBytes) {
+      discardUnread(stream);
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     try {
       const isStream = (handlers.get(headers[":path"] ?? "")?.method.methodKind ?? "unary") !== "unary";
       const caller = options.callerOf(options.peerOf(session));
@@ -142,6 +150,13 @@ export function grpcListener(options: ListenerOptions): StreamListener {
     limitBodyTime(stream, options.bodyTimeoutMs);
     serveUnary(handler, { stream, headers, call: observed(stream, headers) }, options);
   };
+}
+
+/** RFC 9113, 6.5.2: names, values, and 32 bytes for each pair. */
+function sizeOf(rawHeaders: readonly string[]): number {
+  let bytes = rawHeaders.length * 16;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
 }
 
 async function serve(

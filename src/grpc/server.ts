@@ -71,6 +71,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     countRefused: options.countRefused ?? (() => Promise.resolve()),
     readMaxBytes: limits.readMaxBytes,
     writeMaxBytes: limits.writeMaxBytes,
+    headerBytes: limits.headerBytes,
     bodyTimeoutMs: limits.bodyTimeoutMs,
   });
   const server = createServer(options.tls?.certificates, limits);
