@@ -75,7 +75,9 @@ export function isMoneyWord(word: string): boolean {
   return moneyWords.has(folded(word)) || moneyStems.some((stem) => word.toLowerCase().startsWith(stem));
 }
 
-const multipliers = new Set(words("mil miles millon millones million millions hundred thousand k m mm de of"));
+const multipliers = new Set(
+  words("mil miles millon millones million millions hundred thousand k m mm de of"),
+);
 
 /** What may stand between a number and its currency. */
 export function isMultiplier(word: string): boolean {
