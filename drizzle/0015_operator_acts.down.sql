@@ -38,8 +38,4 @@ drop table operator_act;
 --> statement-breakpoint
 drop function record_act();
 --> statement-breakpoint
-drop index operator_order_of_breaker;
---> statement-breakpoint
-drop index operator_order_by_end;
---> statement-breakpoint
 alter table operator_order drop column four_eyes, drop column verified, drop column login;

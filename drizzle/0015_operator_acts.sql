@@ -1,4 +1,8 @@
 -- expand
+-- Before anything keeps others from the table.
+update operator_order set done_at = ordered_at, result = 'followed by every replica'
+where done_at is null and command in ('open-breaker', 'close-breaker');
+--> statement-breakpoint
 CREATE TABLE "operator_act" (
 	"number" integer PRIMARY KEY NOT NULL,
 	"act_id" uuid NOT NULL,
@@ -24,14 +28,9 @@ ALTER TABLE "operator_order" ADD COLUMN "verified" boolean DEFAULT false NOT NUL
 ALTER TABLE "operator_order" ADD COLUMN "four_eyes" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 CREATE INDEX "operator_act_by_id" ON "operator_act" USING btree ("act_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "operator_act_approved_once" ON "operator_act" USING btree ("act_id") WHERE "operator_act"."type" = 'APPROVED';--> statement-breakpoint
-CREATE INDEX "operator_order_by_end" ON "operator_order" USING btree ("done_at") WHERE "operator_order"."done_at" is not null;--> statement-breakpoint
-CREATE INDEX "operator_order_of_breaker" ON "operator_order" USING btree ("ordered_at","id") WHERE "operator_order"."command" in ('open-breaker', 'close-breaker');--> statement-breakpoint
 -- Until the owner of the tables says otherwise: 400 days, no four eyes, and members of signature_operator are operators.
 insert into operator_policy (single, retention_floor_days, operator_role, four_eyes)
 values (1, 400, 'signature_operator', '{}');
---> statement-breakpoint
-update operator_order set done_at = ordered_at, result = 'followed by every replica'
-where done_at is null and command in ('open-breaker', 'close-breaker');
 --> statement-breakpoint
 -- Numbers, dates and hashes each entry, whoever writes it, and says who was logged in: what a client says about these
 -- is not used. Refuses, as SQLSTATE SR004, what the policy does not let this login order or approve.
