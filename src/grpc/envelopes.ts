@@ -12,12 +12,15 @@ export interface EnvelopeRules {
   readonly compressed: boolean;
 }
 
+/** A fault of the caller's, though gRPC's conformance suite wants INTERNAL for it. */
+export const unsaidCompression = "a compressed message came without grpc-encoding";
+
 /** @throws ConnectError where a message that begins like this may not come */
 function checkHead(flags: number, length: number, { readMaxBytes, compressed }: EnvelopeRules): void {
   if (length > readMaxBytes) throw tooLarge(readMaxBytes, length);
   // INTERNAL, as gRPC's specification of compression has it.
   if ((flags & 1) === 1 && !compressed) {
-    throw new ConnectError("a compressed message came without grpc-encoding", Code.Internal);
+    throw new ConnectError(unsaidCompression, Code.Internal);
   }
 }
 

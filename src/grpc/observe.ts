@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Code, type Interceptor } from "@connectrpc/connect";
 import { type Call, callOf, type Peer } from "./call.ts";
+import { unsaidCompression } from "./envelopes.ts";
 import { timeoutOf } from "./timeout.ts";
 
 /** A call as it arrives. Service and method are a closed set: "_OTHER" stands for what is not served. */
@@ -114,11 +115,20 @@ function codeOnWire(
   timeout: string | string[] | undefined,
   durationMs: number,
 ): string {
-  const status = stream.sentTrailers?.["grpc-status"] ?? stream.sentHeaders?.["grpc-status"];
+  const told = stream.sentTrailers?.["grpc-status"] === undefined ? stream.sentHeaders : stream.sentTrailers;
+  const status = told?.["grpc-status"];
+  // INTERNAL would alert our operators, too.
+  if (Number(status) === Code.Internal && isAbout(unsaidCompression, told?.["grpc-message"])) {
+    return codeName(Code.InvalidArgument);
+  }
   if (status !== undefined) return codeName(Number(status));
   // What is no gRPC is the caller's fault. UNKNOWN, which a client makes of it, would alert our operators.
   if (stream.sentHeaders?.[":status"] === 415) return codeName(Code.InvalidArgument);
   return codeName(cutOff(timeoutOf(timeout), durationMs));
+}
+
+function isAbout(message: string, sent: unknown): boolean {
+  return typeof sent === "string" && decodeURIComponent(sent) === message;
 }
 
 /** What ended a call that was never answered: its deadline, or its caller's will. */
